@@ -1,0 +1,1 @@
+//! Instruction-count benches; see README.md for the table of numbers.

@@ -1,0 +1,1 @@
+//! The half of a call that decides.

@@ -1,0 +1,1 @@
+//! The other end of the line: a SIP/RTP caller that plays, listens and measures.

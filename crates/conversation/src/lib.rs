@@ -1,0 +1,1 @@
+//! The bot: bot files, states, slots, prompts and policies.

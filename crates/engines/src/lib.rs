@@ -1,0 +1,1 @@
+//! Adapters to speech engines, one module per wire protocol.

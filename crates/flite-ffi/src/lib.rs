@@ -1,0 +1,1 @@
+//! A safe API over libflite, nothing else.

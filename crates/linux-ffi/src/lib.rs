@@ -1,0 +1,1 @@
+//! Safe wrappers of the few Linux calls that rustix does not offer.

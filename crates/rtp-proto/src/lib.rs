@@ -1,0 +1,1 @@
+//! RTP, RTCP, jitter buffer, telephone events and concealment as pure state machines.

@@ -1,0 +1,1 @@
+//! Sockets, clock, threads, configuration, API and storage: the offhook binary.

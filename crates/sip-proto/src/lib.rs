@@ -1,0 +1,1 @@
+//! SIP messages, transactions, dialogs and SDP as pure state machines.

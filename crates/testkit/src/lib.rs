@@ -1,0 +1,7 @@
+//! What our own tests share: seeded time and network, scripted callers, the engine conformance suite.
+//!
+//! A dev-dependency only. Start with [`start`] and [`drive`].
+
+mod drive;
+
+pub use drive::{drive, millis_since, start};
