@@ -1,0 +1,123 @@
+//! What media tells control.
+
+use std::time::Duration;
+
+use offhook_audio::AudioChunk;
+use offhook_engine_api::UtteranceId;
+use offhook_time::Time;
+use serde::{Deserialize, Serialize};
+
+use crate::LegId;
+
+/// The media half's share of the turn ledger: where the caller's last word went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnTimes {
+    /// Arrival (kernel stamp) of the packet with the caller's last voiced audio.
+    pub last_voiced_arrived_at: Time,
+    /// When the jitter buffer released it.
+    pub last_voiced_released_at: Time,
+    /// When the silence after it was long enough to end the turn.
+    pub detected_at: Time,
+}
+
+/// An event for `call-control`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum MediaEvent {
+    /// The caller sounds voiced for `pause_after`: maybe speech.
+    SpeechStarted {
+        /// Arrival of the first voiced packet.
+        onset: Time,
+        /// What the bot paused, where something played that speech may interrupt.
+        paused: Option<UtteranceId>,
+    },
+    /// It is speech. Where something was paused, it is now stopped and its id stands here.
+    SpeechConfirmed {
+        /// What was stopped and how much of it the caller heard.
+        stopped: Option<(UtteranceId, Duration)>,
+    },
+    /// It was a cough, a click, a door. What was paused plays on.
+    SpeechRejected {
+        /// What plays on.
+        resumed: Option<UtteranceId>,
+    },
+    /// The caller's turn is over.
+    SpeechEnded {
+        /// The ledger's first segments.
+        times: TurnTimes,
+    },
+    /// A digit was pressed (RFC 4733): once per press.
+    Digit {
+        /// Whose far end pressed it.
+        leg: LegId,
+        /// 0-9, A-D, * or #.
+        digit: char,
+        /// How long it was held.
+        duration: Duration,
+        /// What it stopped and how much of that the caller heard.
+        stopped: Option<(UtteranceId, Duration)>,
+    },
+    /// The first packet with audio of the utterance was handed to the socket.
+    PlaybackStarted {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// When its first audio reached this half.
+        audio_at: Time,
+    },
+    /// The last packet of the utterance was handed to the socket, or it was cancelled.
+    PlaybackFinished {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// How much of it the caller heard.
+        played: Duration,
+        /// Whether it was played to its end.
+        completed: bool,
+    },
+    /// No RTP for the policy's time-out.
+    RtpTimeout {
+        /// From whom.
+        leg: LegId,
+    },
+    /// RTP is back after a time-out.
+    RtpResumed {
+        /// From whom.
+        leg: LegId,
+    },
+    /// Played audio that nobody needs here: control drops it, so that the worker never frees memory.
+    Discard(AudioChunk),
+    /// The half has ended.
+    Closed(CloseReport),
+}
+
+/// What one stream did during the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// RTP packets taken in.
+    pub received: u64,
+    /// Packets that never came.
+    pub lost: u64,
+    /// Packets that came too late to be played.
+    pub late: u64,
+    /// Packets that came twice.
+    pub duplicates: u64,
+    /// Frames made up.
+    pub concealed: u64,
+    /// Packets dropped: not parsable, from a source nobody named, wrong payload type.
+    pub dropped: u64,
+    /// RTP packets sent.
+    pub sent: u64,
+    /// Interarrival jitter (RFC 3550 §6.4.1) in microseconds at the end.
+    pub jitter_us: u32,
+    /// Round-trip time from RTCP in microseconds; 0 where unknown.
+    pub round_trip_us: u32,
+}
+
+/// What a media half leaves behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloseReport {
+    /// The caller's stream.
+    pub caller: StreamReport,
+    /// Frames the bot had nothing ready for in the middle of an utterance.
+    pub underruns: u64,
+    /// Audio dropped because a queue was full, in frames.
+    pub overflow_frames: u64,
+}
