@@ -1,1 +1,26 @@
 //! The bot: bot files, states, slots, prompts and policies.
+//!
+//! Owns [`Bot`] (a checked bot file), [`Conversation`] (the state machine of one call), [`understand()`] (text to
+//! intents and slots) and [`run_tests`] (the dialogues inside a bot file). It must not know SIP, RTP, engines or
+//! audio: it takes [`Input`], gives [`Output`], and `call-control` translates. Start with [`Conversation`].
+
+mod bot;
+mod conversation;
+mod expected;
+mod input;
+mod language;
+mod output;
+mod rehearsal;
+mod understand;
+
+pub use bot::{Bot, BotError, BotErrors};
+pub use conversation::Conversation;
+pub use expected::{DtmfExpect, Expected, IntentPhrases, SlotKind};
+pub use input::{CallFacts, Input, ToolAnswer, ToolFailure, TransferOutcome};
+pub use language::Language;
+pub use output::{
+    BargeIn, Event, HangUpReason, NoMatchReason, Output, Prompt, PromptContent, PromptId, ToolCall,
+    ToolError, ToolId, TransferCall, TransferId,
+};
+pub use rehearsal::{TestFailure, TestOutcome, TestReport, run_tests};
+pub use understand::{Understanding, understand};
