@@ -1,0 +1,125 @@
+//! Native engines in pooled child processes (`offhook engine-host`).
+//!
+//! A crash in a C library ends one child, not the server: the child is started again at once and its sessions go on
+//! with the next utterance.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use offhook_engine_api::EngineError;
+
+/// A native engine that runs in a child process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NativeEngine {
+    /// CMU Pocketsphinx, a recognizer.
+    Pocketsphinx,
+    /// CMU Flite, a synthesizer.
+    Flite,
+}
+
+impl NativeEngine {
+    /// The name in the configuration and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            NativeEngine::Pocketsphinx => "pocketsphinx",
+            NativeEngine::Flite => "flite",
+        }
+    }
+
+    /// The engine of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [NativeEngine::Pocketsphinx, NativeEngine::Flite].into_iter().find(|engine| engine.name() == name)
+    }
+}
+
+/// How many children of which program.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// The engine.
+    pub engine: NativeEngine,
+    /// The program to start; normally this very binary.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// How many children.
+    pub processes: usize,
+    /// A child that owes a result for longer than this is killed.
+    pub result_timeout: Duration,
+}
+
+impl HostConfig {
+    /// Two children of `program engine-host --engine NAME`.
+    pub fn new(program: impl Into<PathBuf>, engine: NativeEngine) -> Self {
+        HostConfig {
+            engine,
+            program: program.into(),
+            arguments: ["engine-host", "--engine", engine.name()].map(OsString::from).to_vec(),
+            processes: 2,
+            result_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+/// What is known about the children.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostStatus {
+    /// No child is warm yet.
+    Starting,
+    /// At least one child takes work.
+    Ready,
+    /// The library or model is not installed, or the program cannot be started.
+    Failed(EngineError),
+}
+
+/// Child processes of one native engine, shared by all calls.
+#[derive(Debug)]
+pub struct HostPool {
+    config: HostConfig,
+}
+
+impl HostPool {
+    /// Starts the children; does not wait until they are warm.
+    pub fn start(config: HostConfig) -> Result<Arc<HostPool>, EngineError> {
+        Ok(Arc::new(HostPool { config }))
+    }
+
+    /// Which engine runs here.
+    pub fn engine(&self) -> NativeEngine {
+        self.config.engine
+    }
+
+    /// What is known about the children now.
+    pub fn status(&self) -> HostStatus {
+        unimplemented!()
+    }
+
+    /// Waits until the first child is warm or all failed, at most `timeout`.
+    pub fn wait_until_warm(&self, timeout: Duration) -> HostStatus {
+        let _ = timeout;
+        unimplemented!()
+    }
+
+    /// Process ids of the running children, for supervision and tests.
+    pub fn process_ids(&self) -> Vec<u32> {
+        unimplemented!()
+    }
+}
+
+/// The main loop of a child: serves sessions until `input` ends.
+pub fn run_engine_host(
+    engine: NativeEngine,
+    input: impl Read,
+    output: impl Write + Send + 'static,
+) -> std::io::Result<()> {
+    let _ = (engine, input, output);
+    unimplemented!()
+}
+
+/// [`run_engine_host`] on standard input and output; what the library prints goes to standard error.
+pub fn run_engine_host_on_stdio(engine: NativeEngine) -> std::io::Result<()> {
+    let _ = engine;
+    unimplemented!()
+}

@@ -1,0 +1,5 @@
+//! Recognizers.
+
+mod pocketsphinx;
+
+pub use pocketsphinx::PocketsphinxRecognizer;

@@ -1,0 +1,7 @@
+//! Engines that follow a script: for tests and benches, deterministic.
+
+mod recognizer;
+mod synthesizer;
+
+pub use recognizer::{Heard, ScriptedRecognizer};
+pub use synthesizer::{ScriptedSynthesizer, SpeechScript};

@@ -1,0 +1,201 @@
+//! The bridge: a call's audio to and from an application over a WebSocket, with a JSON control channel.
+//!
+//! One [`BridgeHub`] (one OS thread) owns all sockets. A media worker hands frames over by
+//! [`BridgeUplink::push`] (no lock, no allocation, no system call) and ends each tick with one [`BridgeHub::flush`];
+//! what the application sends appears in the call's own bounded ring. The protocol is in `PROTOCOL.md`, the control
+//! messages in `control.schema.json`.
+
+mod leg;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+use offhook_audio::Frame;
+use offhook_engine_api::{EngineError, EventSink};
+
+pub use leg::{BridgeLeg, BridgeUplink};
+
+/// Frames in the ring towards the line: 480 ms. A burst beyond it waits in the application's socket.
+pub const DOWNLINK_FRAMES: usize = 24;
+
+/// A ring of [`DOWNLINK_FRAMES`] frames.
+pub fn downlink_ring() -> Arc<ArrayQueue<Frame>> {
+    Arc::new(ArrayQueue::new(DOWNLINK_FRAMES))
+}
+
+/// Wakes the thread that plays the downlink ring; called at most once per batch. Must not block.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// How the hub behaves.
+#[derive(Clone, Debug)]
+pub struct BridgeConfig {
+    /// Frames of all calls that may wait for the hub thread.
+    pub uplink_frames: usize,
+    /// How long a connection may take to stand.
+    pub connect_timeout: Duration,
+    /// Frames of one call that may wait for its socket; the oldest is dropped beyond them.
+    pub socket_backlog_frames: usize,
+    /// Read and write buffer of each WebSocket in bytes.
+    pub socket_buffer: usize,
+}
+
+impl Default for BridgeConfig {
+    fn default() -> Self {
+        BridgeConfig {
+            uplink_frames: 4096,
+            connect_timeout: Duration::from_secs(5),
+            socket_backlog_frames: 50,
+            socket_buffer: 4096,
+        }
+    }
+}
+
+/// How audio stands in a binary message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// A header (sequence, RTP timestamp, arrival, flags) and PCM16LE.
+    Offhook,
+    /// PCM16LE alone.
+    Raw,
+}
+
+/// What one call wants from its application.
+#[derive(Clone, Debug)]
+pub struct BridgeStart {
+    /// The call's id, told to the application.
+    pub call_id: String,
+    /// `ws://host:port/path`.
+    pub url: String,
+    /// How audio stands in a message.
+    pub framing: Framing,
+    /// 8000 or 16000.
+    pub sample_rate: u32,
+    /// Anything else the application should know (caller, called number, route).
+    pub metadata: serde_json::Value,
+}
+
+/// What a call tells its application besides audio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BridgeControl {
+    /// The caller pressed a key.
+    Dtmf {
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: char,
+        /// How long it was held.
+        duration: Duration,
+    },
+    /// Something the application should find in the stream.
+    Mark {
+        /// Its name.
+        name: String,
+    },
+    /// The call is over; the socket closes after it.
+    Stop {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What an application tells its call, and what became of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BridgeEvent {
+    /// The WebSocket stands and `start` was sent.
+    Connected,
+    /// All audio before the application's mark was handed to the line (or cleared).
+    Mark {
+        /// The application's name for it.
+        name: String,
+    },
+    /// The application withdrew what is not played yet; the hub emptied the ring, the line empties its own queue.
+    Clear,
+    /// The application hangs up.
+    HangUp {
+        /// Its reason, for the record.
+        reason: String,
+    },
+    /// The application asks for a transfer to a target that the configuration names.
+    Transfer {
+        /// The target's name.
+        target: String,
+    },
+    /// The application asked for credit: from here it sends only what was granted.
+    CreditInUse,
+    /// Frames towards the application were dropped because it reads too slowly.
+    FramesDropped {
+        /// How many since the last such event.
+        frames: u32,
+    },
+    /// The connection is over, or never stood. The last event.
+    Closed {
+        /// Why.
+        why: BridgeClosed,
+    },
+}
+
+/// Why a bridge is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BridgeClosed {
+    /// We closed it.
+    Stopped,
+    /// The application closed it or sent `stop`.
+    ByApplication,
+    /// It could not be connected in time, or was refused.
+    CannotConnect(String),
+    /// The connection broke.
+    Broken(String),
+}
+
+/// Owns all application sockets. Cheap to clone; the last one (legs included) ends the thread.
+#[derive(Clone)]
+pub struct BridgeHub {
+    _config: BridgeConfig,
+}
+
+impl fmt::Debug for BridgeHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BridgeHub")
+    }
+}
+
+impl BridgeHub {
+    /// Starts the hub's thread.
+    pub fn start(config: BridgeConfig) -> std::io::Result<BridgeHub> {
+        Ok(BridgeHub { _config: config })
+    }
+
+    /// Begins to connect one call to its application. Never blocks; what becomes of it is an event.
+    pub fn open(
+        &self,
+        start: BridgeStart,
+        downlink: Arc<ArrayQueue<Frame>>,
+        wake: Wake,
+        events: EventSink<BridgeEvent>,
+    ) -> Result<BridgeLeg, EngineError> {
+        let _ = (start, downlink, wake, events);
+        unimplemented!()
+    }
+
+    /// Lets the hub see what was pushed since the last flush: one system call, none where nothing was pushed.
+    pub fn flush(&self) {}
+}
+
+/// An application that returns everything it receives, for tests and benches.
+#[derive(Debug)]
+pub struct EchoApplication {
+    address: SocketAddr,
+}
+
+impl EchoApplication {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Runs an [`EchoApplication`] on a thread of its own until it is dropped.
+pub fn echo_application(listener: std::net::TcpListener) -> std::io::Result<EchoApplication> {
+    Ok(EchoApplication { address: listener.local_addr()? })
+}
