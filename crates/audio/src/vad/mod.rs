@@ -1,0 +1,113 @@
+//! Whether the caller speaks.
+//!
+//! [`VoiceActivity`] asks the `earshot` network for a score every 16 ms and compares it with a threshold that follows
+//! the line: a fixed one calls all noise speech at 5 dB signal-to-noise ratio.
+
+mod floor;
+
+use std::fmt;
+
+use earshot::Detector;
+
+use crate::{Frame, Periodicity, Upsampler8To16, level};
+use floor::Floor;
+
+/// What [`VoiceActivity`] thinks of one frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Voicing {
+    /// How much it sounds like speech, 0 to 1, before any threshold.
+    pub score: f32,
+    /// Whether it is taken for speech.
+    pub voiced: bool,
+    /// Root mean square level in dBFS.
+    pub energy_dbfs: f32,
+    /// How periodic it is, 0 to 1: high in vowels, low in coughs, clicks and noise.
+    pub periodicity: f32,
+}
+
+/// Judges a caller's audio frame by frame. About 12 KiB; nothing is allocated after [`Self::new`].
+pub struct VoiceActivity {
+    detector: Box<Detector>,
+    periodicity: Periodicity,
+    upsampler: Upsampler8To16,
+    pending: [i16; BLOCK],
+    pending_len: usize,
+    last_score: f32,
+    scores: Floor,
+    levels: Floor,
+}
+
+/// What the network takes at once: 16 ms at 16 kHz.
+const BLOCK: usize = 256;
+
+impl Default for VoiceActivity {
+    fn default() -> Self {
+        VoiceActivity::new()
+    }
+}
+
+impl VoiceActivity {
+    /// Starts on an unknown line. Allocates the network's state (8 KiB).
+    pub fn new() -> Self {
+        VoiceActivity {
+            detector: Box::default(),
+            periodicity: Periodicity::new(),
+            upsampler: Upsampler8To16::new(),
+            pending: [0; BLOCK],
+            pending_len: 0,
+            last_score: 0.0,
+            scores: Floor::new(),
+            levels: Floor::new(),
+        }
+    }
+
+    /// Judges the next frame, at 16 kHz; one at 8 kHz is brought to 16 kHz first and so is judged 4 ms late.
+    pub fn push(&mut self, frame: &Frame) -> Voicing {
+        let energy_dbfs = level::dbfs(frame.samples());
+        let periodicity = self.periodicity.push(frame);
+        let score = match <&[i16; 160]>::try_from(frame.samples()) {
+            Ok(narrow) => {
+                let mut wide = [0; 320];
+                self.upsampler.process(narrow, &mut wide);
+                self.score(&wide)
+            }
+            Err(_) => self.score(frame.samples()),
+        };
+        let voiced = self.judge(score, energy_dbfs);
+        Voicing { score, voiced, energy_dbfs, periodicity }
+    }
+
+    /// Cuts the frames into the network's blocks; a frame completes one or two of them.
+    fn score(&mut self, samples: &[i16]) -> f32 {
+        let mut best: Option<f32> = None;
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let taken = rest.len().min(BLOCK - self.pending_len);
+            self.pending[self.pending_len..][..taken].copy_from_slice(&rest[..taken]);
+            self.pending_len += taken;
+            rest = &rest[taken..];
+            if self.pending_len == BLOCK {
+                self.pending_len = 0;
+                let score = self.detector.predict_i16(&self.pending);
+                best = Some(best.map_or(score, |best| best.max(score)));
+            }
+        }
+        self.last_score = best.unwrap_or(self.last_score);
+        self.last_score
+    }
+
+    fn judge(&mut self, score: f32, energy_dbfs: f32) -> bool {
+        self.scores.push(score);
+        self.levels.push((energy_dbfs + 100.0) / 100.0);
+        let usual_score = self.scores.percentile(20).unwrap_or(0.0);
+        let usual_level = self.levels.percentile(20).unwrap_or(0.0) * 100.0 - 100.0;
+        let threshold = (usual_score + 0.2).clamp(0.6, 0.9);
+        score > threshold && energy_dbfs > (usual_level + 4.0).max(-55.0)
+    }
+}
+
+impl fmt::Debug for VoiceActivity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VoiceActivity").field("last_score", &self.last_score).finish_non_exhaustive()
+    }
+}
