@@ -1,5 +1,6 @@
 //! What media tells control.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_audio::AudioChunk;
@@ -7,7 +8,7 @@ use offhook_engine_api::UtteranceId;
 use offhook_time::Time;
 use serde::{Deserialize, Serialize};
 
-use crate::LegId;
+use crate::{LegId, Port};
 
 /// The media half's share of the turn ledger: where the caller's last word went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,10 +83,41 @@ pub enum MediaEvent {
         /// From whom.
         leg: LegId,
     },
+    /// A chunk could not be taken: the queue is full, or its rate cannot be resampled. A
+    /// [`Discard`](MediaEvent::Discard) gives it back. Told once per utterance; the rest of its audio is counted.
+    SpeechRefused {
+        /// What it belonged to.
+        utterance: UtteranceId,
+        /// Why.
+        cause: RefusalCause,
+    },
+    /// A route between these ports does not exist in a call (nobody can be heard by the bot, for one).
+    RouteRefused {
+        /// Who should have been heard.
+        from: Port,
+        /// Who should have heard.
+        to: Port,
+    },
+    /// The far end sends from another address than it named; what we send goes there now.
+    RemoteLearned {
+        /// Whose far end.
+        leg: LegId,
+        /// Where its RTP comes from.
+        remote_rtp: SocketAddr,
+    },
     /// Played audio that nobody needs here: control drops it, so that the worker never frees memory.
     Discard(AudioChunk),
     /// The half has ended.
     Closed(CloseReport),
+}
+
+/// Why speech was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalCause {
+    /// Too many chunks, or utterances, wait.
+    QueueFull,
+    /// No resampler for this rate, or too many different rates in one call.
+    SampleRate,
 }
 
 /// What one stream did during the call.

@@ -5,18 +5,24 @@
 //! must not know sockets, engines' wire formats or SIP. One entry, [`CallMedia::handle`]; one deadline,
 //! [`CallMedia::poll_timeout`]. Start with [`Input`] and [`Outputs`].
 
+mod call;
 mod command;
 mod event;
 mod input;
 mod output;
 mod policy;
 mod route;
+mod settings;
+mod steps;
 mod stream;
 
+pub use call::CallMedia;
 pub use command::{MediaCommand, UtterancePolicy};
-pub use event::{CloseReport, MediaEvent, StreamReport, TurnTimes};
+pub use event::{CloseReport, MediaEvent, RefusalCause, StreamReport, TurnTimes};
 pub use input::Input;
 pub use output::Outputs;
 pub use policy::{BargeIn, TurnPolicy};
 pub use route::{Gain, LegId, Port, Route};
+pub use settings::{JitterPreference, LegSettings, MediaSettings, MediaSource};
+pub use steps::{RecordedInput, StepError};
 pub use stream::{Direction, LineCodec, StreamSettings};
