@@ -1,0 +1,91 @@
+//! What the API asks of a running call.
+
+use offhook_call_media::LegId;
+use serde::{Deserialize, Serialize};
+
+/// A name that the client gives a command: repeating it with the same id does nothing twice.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CommandId(pub String);
+
+/// A command. Each ends in exactly one `command_succeeded` or `command_failed` event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Answers a call that rings.
+    Answer,
+    /// Ends the call; before the answer it is rejected with `status`.
+    HangUp {
+        /// SIP status before the answer; 603 where absent.
+        status: Option<u16>,
+        /// Text for Reason.
+        reason: Option<String>,
+    },
+    /// Hands the caller to somebody else by REFER.
+    Transfer {
+        /// SIP URI.
+        target: String,
+    },
+    /// Nobody hears the leg any more.
+    Mute {
+        /// Whose microphone.
+        leg: LegId,
+    },
+    /// The leg is heard again.
+    Unmute {
+        /// Whose microphone.
+        leg: LegId,
+    },
+    /// Says a text to the caller.
+    Say {
+        /// The text.
+        text: String,
+        /// Whether speech or a digit may interrupt it.
+        interruptible: bool,
+    },
+    /// Sends digits (RFC 4733).
+    Dtmf {
+        /// To whose far end.
+        leg: LegId,
+        /// 0-9, A-D, * and #.
+        digits: String,
+    },
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommandOutcome {
+    /// It was done.
+    Succeeded,
+    /// It was not.
+    Failed(Refusal),
+}
+
+/// Why a command was not done. The `code` is stable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// A stable word: `wrong_state`, `not_allowed`, `bad_argument`, `failed`.
+    pub code: String,
+    /// What to tell a person.
+    pub message: String,
+}
+
+impl Refusal {
+    /// The call is not in a state in which this can be done.
+    pub fn wrong_state(message: impl Into<String>) -> Self {
+        Refusal { code: "wrong_state".into(), message: message.into() }
+    }
+
+    /// The configuration forbids it.
+    pub fn not_allowed(message: impl Into<String>) -> Self {
+        Refusal { code: "not_allowed".into(), message: message.into() }
+    }
+
+    /// The command itself is wrong.
+    pub fn bad_argument(message: impl Into<String>) -> Self {
+        Refusal { code: "bad_argument".into(), message: message.into() }
+    }
+
+    /// It was tried and did not work.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Refusal { code: "failed".into(), message: message.into() }
+    }
+}
