@@ -1,1 +1,8 @@
 //! SIP messages, transactions, dialogs and SDP as pure state machines.
+//!
+//! The message layer: [`message`] (lossless parsing, typed headers, writing), [`framing`] (streams), [`sdp`]
+//! (descriptions, offer and answer), [`policy`] (which requests a user agent server refuses and how) and [`model`]
+//! (where `rsip` stands). Nothing here sees a socket or a clock. Start with [`message::Message`].
+
+pub mod message;
+pub mod model;
