@@ -1,0 +1,1 @@
+//! Many calls from few threads.

@@ -1,0 +1,1 @@
+//! A bare SIP/RTP reflector: what the machine alone costs.
