@@ -31,8 +31,8 @@ impl Moment {
 pub enum RejectReason {
     /// It was over too soon: a click, a single cough.
     TooShort,
-    /// It went on without the periodicity of a voice: a noise, a fit of coughing.
-    NotPeriodic,
+    /// It went on without a voice in it: a noise, a fit of coughing.
+    NoVoice,
 }
 
 /// What the endpointer noticed. At most one per frame.
@@ -73,8 +73,10 @@ pub struct EndpointConfig {
     pub decide_after: Duration,
     /// Voiced sound that speech has at least.
     pub confirm_voiced: Duration,
-    /// Periodic sound that speech has at least: more than the voiced end of a cough.
-    pub confirm_periodic: Duration,
+    /// Vocal sound ([`Voicing::is_vocal`]) that speech has at least: more than the voiced end of a cough.
+    pub confirm_vocal: Duration,
+    /// A sound that was not vocal at all for so long is rejected at once, so that the bot's pause stays short.
+    pub reject_toneless_after: Duration,
     /// An undecided sound that pauses so long is over.
     pub abandon_after: Duration,
     /// Silence after which speech is over.
@@ -87,8 +89,9 @@ impl Default for EndpointConfig {
             start_after: Duration::from_millis(60),
             decide_after: Duration::from_millis(440),
             confirm_voiced: Duration::from_millis(160),
-            confirm_periodic: Duration::from_millis(120),
-            abandon_after: Duration::from_millis(120),
+            confirm_vocal: Duration::from_millis(140),
+            reject_toneless_after: Duration::from_millis(200),
+            abandon_after: Duration::from_millis(160),
             end_after: Duration::from_millis(500),
         }
     }
@@ -106,10 +109,12 @@ pub struct Endpointer {
 struct Sound {
     first_voiced: Moment,
     last_voiced: Moment,
+    last_vocal: Moment,
     frames: u32,
     voiced: u32,
-    periodic: u32,
+    vocal: u32,
     unvoiced_run: u32,
+    toneless_run: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,12 +127,18 @@ enum State {
     Undecided(Sound),
     /// Speech.
     Speaking(Sound),
-    /// Rejected, and it has not stopped. A voice in it is still found.
-    Ignoring(Sound),
+    /// Rejected, but it goes on. A voice within it begins a new sound.
+    Ignoring { rejected: Sound, voice: Option<Sound> },
 }
 
-/// Periodicity from which a frame is counted as voice.
-const PERIODIC: f32 = 0.7;
+/// Unvoiced frames that end what was too short to mention.
+const STIR_GAP: u32 = 2;
+/// Vocal frames that are found within a rejected sound.
+const VOICE_WITHIN: u32 = 3;
+/// A voice within a noise: so many frames without it and it was none.
+const VOICE_GAP: u32 = 2;
+/// Speech is over, too, when only noise was left for so much longer than `end_after`: the noise began with it.
+const NOISE_AFTER_SPEECH: Duration = Duration::from_millis(200);
 
 impl Endpointer {
     /// Starts in silence.
@@ -168,7 +179,13 @@ impl Endpointer {
             State::Stirring(sound) => self.stir(sound.extend(frame, voicing)),
             State::Undecided(sound) => self.decide(sound.extend(frame, voicing)),
             State::Speaking(sound) => self.speak(sound.extend(frame, voicing)),
-            State::Ignoring(sound) => self.ignore(sound, frame, voicing),
+            State::Ignoring { rejected, voice } => {
+                let voice = match voice {
+                    Some(voice) => Some(voice.extend(frame, voicing)),
+                    None => voicing.is_vocal().then(|| Sound::begin(frame, voicing)),
+                };
+                self.ignore(rejected.extend(frame, voicing), voice)
+            }
         };
         self.state = state;
         event
@@ -177,7 +194,7 @@ impl Endpointer {
     fn stir(&self, sound: Sound) -> (State, Option<EndpointEvent>) {
         if sound.voiced >= frames(self.config.start_after) {
             (State::Undecided(sound), Some(EndpointEvent::SpeechStarted { first_voiced: sound.first_voiced }))
-        } else if sound.unvoiced_run >= 2 {
+        } else if sound.unvoiced_run >= STIR_GAP {
             (State::Silent, None)
         } else {
             (State::Stirring(sound), None)
@@ -185,63 +202,80 @@ impl Endpointer {
     }
 
     fn decide(&self, sound: Sound) -> (State, Option<EndpointEvent>) {
-        let first_voiced = sound.first_voiced;
+        let Sound { first_voiced, .. } = sound;
         let config = &self.config;
-        if sound.voiced >= frames(config.confirm_voiced) && sound.periodic >= frames(config.confirm_periodic)
-        {
+        let toneless = sound.vocal == 0 && sound.frames >= frames(config.reject_toneless_after);
+        if sound.voiced >= frames(config.confirm_voiced) && sound.vocal >= frames(config.confirm_vocal) {
             (State::Speaking(sound), Some(EndpointEvent::SpeechConfirmed { first_voiced }))
         } else if sound.unvoiced_run >= frames(config.abandon_after) {
             let reason = RejectReason::TooShort;
             (State::Silent, Some(EndpointEvent::SpeechRejected { first_voiced, reason }))
-        } else if sound.frames >= frames(config.decide_after) {
-            let reason = RejectReason::NotPeriodic;
-            (State::Ignoring(sound), Some(EndpointEvent::SpeechRejected { first_voiced, reason }))
+        } else if toneless || sound.frames >= frames(config.decide_after) {
+            let reason = RejectReason::NoVoice;
+            let state = State::Ignoring { rejected: sound, voice: None };
+            (state, Some(EndpointEvent::SpeechRejected { first_voiced, reason }))
         } else {
             (State::Undecided(sound), None)
         }
     }
 
     fn speak(&self, sound: Sound) -> (State, Option<EndpointEvent>) {
-        if sound.unvoiced_run < frames(self.config.end_after) {
+        let silent = sound.unvoiced_run >= frames(self.config.end_after);
+        let only_noise = sound.toneless_run >= frames(self.config.end_after + NOISE_AFTER_SPEECH);
+        if !silent && !only_noise {
             return (State::Speaking(sound), None);
         }
-        let Sound { first_voiced, last_voiced, .. } = sound;
-        (State::Silent, Some(EndpointEvent::SpeechEnded { first_voiced, last_voiced }))
+        let Sound { first_voiced, last_voiced, last_vocal, .. } = sound;
+        if silent {
+            (State::Silent, Some(EndpointEvent::SpeechEnded { first_voiced, last_voiced }))
+        } else {
+            let state = State::Ignoring { rejected: sound, voice: None };
+            (state, Some(EndpointEvent::SpeechEnded { first_voiced, last_voiced: last_vocal }))
+        }
     }
 
-    fn ignore(&self, sound: Sound, frame: &Frame, voicing: &Voicing) -> (State, Option<EndpointEvent>) {
-        let sound = sound.extend(frame, voicing);
-        if sound.unvoiced_run >= frames(self.config.abandon_after) {
-            (State::Silent, None)
-        } else {
-            (State::Ignoring(sound), None)
+    fn ignore(&self, rejected: Sound, voice: Option<Sound>) -> (State, Option<EndpointEvent>) {
+        let voice = voice.filter(|voice| voice.toneless_run < VOICE_GAP);
+        match voice {
+            Some(voice) if voice.vocal >= VOICE_WITHIN => (
+                State::Undecided(voice),
+                Some(EndpointEvent::SpeechStarted { first_voiced: voice.first_voiced }),
+            ),
+            _ if rejected.unvoiced_run >= frames(self.config.abandon_after) => (State::Silent, None),
+            Some(_) | None => (State::Ignoring { rejected, voice }, None),
         }
     }
 }
 
 impl Sound {
     fn begin(frame: &Frame, voicing: &Voicing) -> Self {
-        let first_voiced = Moment::of(frame);
-        let silent = Sound {
-            first_voiced,
-            last_voiced: first_voiced,
+        let first = Moment::of(frame);
+        let nothing = Sound {
+            first_voiced: first,
+            last_voiced: first,
+            last_vocal: first,
             frames: 0,
             voiced: 0,
-            periodic: 0,
+            vocal: 0,
             unvoiced_run: 0,
+            toneless_run: 0,
         };
-        silent.extend(frame, voicing)
+        nothing.extend(frame, voicing)
     }
 
     fn extend(mut self, frame: &Frame, voicing: &Voicing) -> Self {
         self.frames += 1;
+        self.unvoiced_run += 1;
+        self.toneless_run += 1;
         if voicing.voiced {
             self.voiced += 1;
             self.unvoiced_run = 0;
             self.last_voiced = Moment::of(frame);
-            self.periodic += u32::from(voicing.periodicity >= PERIODIC);
-        } else {
-            self.unvoiced_run += 1;
+        }
+        if voicing.is_vocal() {
+            self.vocal += 1;
+            self.toneless_run = 0;
+            self.last_vocal = Moment::of(frame);
         }
         self
     }

@@ -22,7 +22,7 @@ impl G711 {
         }
     }
 
-    /// The code nearest to `sample`.
+    /// The code of the interval that `sample` lies in.
     pub const fn encode_sample(self, sample: i16) -> u8 {
         match self {
             G711::ALaw => A_ENCODE[(sample as u16 >> A_SHIFT) as usize],
@@ -113,7 +113,7 @@ const fn a_encode_table() -> [u8; 1 << (16 - A_SHIFT)] {
         let code = if magnitude < 32 {
             magnitude
         } else {
-            let segment = magnitude.ilog2() as i32 - 4;
+            let segment = magnitude.ilog2() as i32 - 3;
             (segment << 4) | ((magnitude >> (segment - 1)) & 15)
         };
         let sign = if value < 0 { 0 } else { 0x80 };
@@ -160,14 +160,19 @@ mod tests {
     }
 
     #[test]
-    fn every_sample_is_encoded_as_the_nearest_value() {
-        for law in LAWS {
-            let values: Vec<i32> = (0..=255).map(|code| i32::from(law.decode_sample(code))).collect();
+    fn every_sample_is_encoded_by_the_decision_values_of_the_itu_tables() {
+        for (law, decisions, scale) in
+            [(G711::ALaw, a_law_decisions(), 8), (G711::MuLaw, mu_law_decisions(), 4)]
+        {
             for sample in i16::MIN..=i16::MAX {
-                let chosen = i32::from(law.decode_sample(law.encode_sample(sample)));
-                let distance = (chosen - i32::from(sample)).abs();
-                let nearest = values.iter().map(|value| (value - i32::from(sample)).abs()).min().unwrap();
-                assert_eq!(distance, nearest, "{law:?} {sample}");
+                let code = law.encode_sample(sample);
+                let bits = if law == G711::ALaw { code ^ 0x55 } else { !code };
+                let positive = (bits & 0x80 != 0) == (law == G711::ALaw);
+                // A value on a border belongs to the interval above it, in two's complement on both sides of zero.
+                let magnitude = if sample < 0 { !i32::from(sample) } else { i32::from(sample) };
+                let above = decisions.iter().filter(|decision| **decision * scale <= magnitude).count();
+                assert_eq!(positive, sample >= 0, "{law:?} {sample}");
+                assert_eq!(usize::from(bits & 0x7f), (above - 1).min(127), "{law:?} {sample}");
             }
         }
     }
@@ -205,32 +210,40 @@ mod tests {
         assert_eq!(G711::MuLaw.silence(), 0xff);
     }
 
-    /// ITU-T G.711 table 1: the decision values x(n) are built segment by segment; a decoder gives their midpoint.
-    /// In units of 1/4096 of full scale, thus times 8 for 16 bits.
     fn a_law_of_table_1(code: u8) -> i16 {
-        let inverted = code ^ 0x55;
-        let mut decisions = vec![0i32];
-        for (step, count) in [(2, 32), (4, 16), (8, 16), (16, 16), (32, 16), (64, 16), (128, 16)] {
-            for _ in 0..count {
-                decisions.push(decisions.last().unwrap() + step);
-            }
-        }
-        let n = usize::from(inverted & 0x7f);
+        let bits = code ^ 0x55;
+        let (decisions, n) = (a_law_decisions(), usize::from(bits & 0x7f));
         let value = (decisions[n] + decisions[n + 1]) / 2 * 8;
-        (if inverted & 0x80 != 0 { value } else { -value }) as i16
+        (if bits & 0x80 != 0 { value } else { -value }) as i16
     }
 
-    /// ITU-T G.711 table 2: y(0) = 0, the others are midpoints of decision values. In units of 1/8159, times 4.
     fn mu_law_of_table_2(code: u8) -> i16 {
-        let inverted = !code;
-        let mut decisions = vec![0i32, 1];
-        for (step, count) in [(2, 15), (4, 16), (8, 16), (16, 16), (32, 16), (64, 16), (128, 16), (256, 16)] {
-            for _ in 0..count {
-                decisions.push(decisions.last().unwrap() + step);
+        let bits = !code;
+        let (decisions, n) = (mu_law_decisions(), usize::from(bits & 0x7f));
+        // y(0) = 0; the others are midpoints.
+        let value = if n == 0 { 0 } else { (decisions[n] + decisions[n + 1]) / 2 * 4 };
+        (if bits & 0x80 != 0 { -value } else { value }) as i16
+    }
+
+    /// ITU-T G.711 table 1: the decision values, in units of 1/4096 of full scale.
+    fn a_law_decisions() -> Vec<i32> {
+        decisions(vec![0], &[(2, 32), (4, 16), (8, 16), (16, 16), (32, 16), (64, 16), (128, 16)])
+    }
+
+    /// ITU-T G.711 table 2: the decision values, in units of 1/8192 of full scale.
+    fn mu_law_decisions() -> Vec<i32> {
+        decisions(
+            vec![0, 1],
+            &[(2, 15), (4, 16), (8, 16), (16, 16), (32, 16), (64, 16), (128, 16), (256, 16)],
+        )
+    }
+
+    fn decisions(mut values: Vec<i32>, segments: &[(i32, usize)]) -> Vec<i32> {
+        for (step, count) in segments {
+            for _ in 0..*count {
+                values.push(values.last().unwrap() + step);
             }
         }
-        let n = usize::from(inverted & 0x7f);
-        let value = if n == 0 { 0 } else { (decisions[n] + decisions[n + 1]) / 2 * 4 };
-        (if inverted & 0x80 != 0 { -value } else { value }) as i16
+        values
     }
 }
