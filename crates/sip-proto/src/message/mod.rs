@@ -5,6 +5,7 @@
 //! somebody asks for a type ([`Headers::first`], [`Headers::list`]).
 
 mod escape;
+mod events;
 mod fields;
 mod head;
 mod headers;
@@ -16,11 +17,14 @@ mod method;
 mod name;
 mod name_addr;
 mod params;
+mod refer;
+mod session;
 mod status;
 mod uri;
 mod value;
 mod via;
 
+pub use events::{Event, Reason, SubscriptionState};
 pub use fields::{CSeq, CallId, ContentType, MaxForwards};
 pub(crate) use head::{Head, head_end, skip_line_ends};
 pub use headers::Headers;
@@ -31,6 +35,8 @@ pub use method::Method;
 pub use name::header;
 pub use name_addr::{Contacts, NameAddr};
 pub use params::Params;
+pub use refer::{ReferTo, Replaces};
+pub use session::{MinSe, RAck, RSeq, Refresher, SessionExpires};
 pub use status::StatusCode;
 pub use uri::{OtherUri, SipUri, TelUri, Uri};
 pub use value::{BadValue, FieldValue};
