@@ -2,13 +2,13 @@
 //!
 //! Owns `offhook call` ([`call::run`]) and `offhook bench` ([`bench`]): real sockets, real pacing, and figures taken
 //! from the wire alone. It must not know the server's voice activity detector, its ledger or its jitter buffer: what it
-//! says about the server would be worth nothing otherwise. Start with [`call`] for one call, with [`line`] for many.
+//! says about the server would be worth nothing otherwise. Start with
+//! [`call`] for one call, with [`bench`] for many.
 
 pub mod bench;
 pub mod call;
 pub mod g711;
 pub mod impair;
-pub mod line;
 pub mod listen;
 pub mod machine;
 pub mod probe;
@@ -19,5 +19,10 @@ pub mod wav;
 
 mod clock;
 mod error;
+mod line;
+mod net;
+mod rtp;
+mod sdp;
+mod target;
 
 pub use error::CallerError;

@@ -1,14 +1,23 @@
 //! Call set-ups and releases per second.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use offhook_time::Time;
 use serde::Serialize;
 
 use crate::CallerError;
 use crate::bench::Verdict;
 use crate::call::Stop;
-use crate::machine::{Machine, ServerCost};
-use crate::statistics::Summary;
+use crate::clock;
+use crate::g711::Law;
+use crate::line::light::{LightEvent, LightUac};
+use crate::machine::{Machine, MachineWatch, ServerCost, Usage};
+use crate::net::{self, Readiness};
+use crate::reflector::Reflector;
+use crate::sdp;
+use crate::statistics::{Summary, rounded};
+use crate::target::Target;
 
 /// What `offhook bench cps` shall do.
 #[derive(Clone, Debug)]
@@ -92,8 +101,159 @@ pub struct CpsFigures {
     pub cpu_ms_per_call: Option<f64>,
 }
 
+/// Before anything counts: pools fill, code gets warm.
+const WARM_UP: Duration = Duration::from_secs(1);
+
 /// Measures. A raised `stop` ends it early with what there is.
 pub fn run(options: &CpsOptions, stop: &Stop) -> Result<CpsReport, CallerError> {
-    let _ = stop;
-    Err(CallerError::CannotMeasure(options.uri.clone()))
+    let watch = MachineWatch::start();
+    let target = Target::parse(&options.uri)?;
+    let realtime = options.realtime && net::become_realtime();
+    let reflector = if options.reflector {
+        let reflector = Reflector::start(target.local_ip(None)?, options.realtime)?;
+        let short = CpsOptions {
+            measure: options.measure.min(Duration::from_secs(3)),
+            server_pid: None,
+            ..options.clone()
+        };
+        Some(measure(&short, Target::parse(&reflector.uri())?, stop)?)
+    } else {
+        None
+    };
+    let server = measure(options, target, stop)?;
+    if realtime {
+        net::become_ordinary();
+    }
+    Ok(CpsReport {
+        bench: "cps",
+        uri: options.uri.clone(),
+        window: options.window,
+        // Set-up times of a saturated reflector say nothing about the machine; its median does.
+        verdict: Verdict::of(
+            reflector.as_ref().map(|figures| figures.set_up_ms.p50 / options.window as f64),
+            0.0,
+        ),
+        server,
+        reflector,
+        realtime,
+        machine: watch.finish(),
+        method: "INVITE, 200, ACK, BYE, 200 over UDP, always the same number in flight; set-up is INVITE sent to 200 \
+                 received; CPU is user and system time of the server's process",
+    })
+}
+
+fn measure(options: &CpsOptions, target: Target, stop: &Stop) -> Result<CpsFigures, CallerError> {
+    let window = options.window.max(1);
+    // One socket takes the audio of all calls and drops it.
+    let sink = net::udp(target.local_ip(None)?, 1 << 20)?;
+    let local = sink.local_addr().map_err(CallerError::io("opening an RTP socket"))?;
+    let offer = sdp::describe(local, &[Law::Mu], 1, "sendrecv");
+    let mut uac = LightUac::new(target, window, options.seed)?;
+    let readiness = Readiness::new()?;
+    readiness.add(uac.socket(), 0)?;
+    let mut tally = Tally::default();
+    let mut events = Vec::new();
+    let mut waste = vec![0; 2048];
+
+    let mut usage = None;
+    let mut retransmitted_before = 0;
+    let begin = clock::now();
+    let measure_from = begin + WARM_UP;
+    let until = measure_from + options.measure;
+    let mut in_flight = window;
+    for slot in 0..window {
+        uac.invite(slot, &offer, clock::now());
+    }
+    while in_flight > 0 {
+        let now = clock::now();
+        let ending = now >= until || stop.is_raised();
+        if !tally.measuring && now >= measure_from {
+            tally = Tally { measuring: true, began: now, ..Tally::default() };
+            retransmitted_before = uac.retransmissions();
+            usage = options.server_pid.and_then(Usage::of);
+        }
+        if ending && tally.ended.is_none() {
+            tally.ended = Some(now);
+            tally.cost = usage.and_then(|usage| usage.until_now());
+            tally.retransmissions = uac.retransmissions() - retransmitted_before;
+        }
+        let longest = Duration::from_millis(20);
+        let wait = uac.poll_timeout().map_or(longest, |at| at.since(now).min(longest));
+        readiness.wait(wait, &mut Vec::new());
+        uac.handle_arrivals(&mut events);
+        uac.handle_timeout(clock::now(), &mut events);
+        for event in events.drain(..) {
+            tally.count(&event);
+            match event {
+                LightEvent::Answered { slot, .. } => uac.bye(slot, clock::now()),
+                LightEvent::Released { slot, .. }
+                | LightEvent::Failed { slot, .. }
+                | LightEvent::HungUp { slot }
+                    if !ending =>
+                {
+                    uac.invite(slot, &offer, clock::now())
+                }
+                LightEvent::Released { .. } | LightEvent::Failed { .. } | LightEvent::HungUp { .. } => {
+                    in_flight -= 1
+                }
+            }
+        }
+        while net::receive(&sink, &mut waste).is_some() {}
+        if ending && now.since(until) > DRAIN {
+            break;
+        }
+    }
+    Ok(tally.figures())
+}
+
+/// How long calls that are still under way at the end may take.
+const DRAIN: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Default)]
+struct Tally {
+    measuring: bool,
+    began: Time,
+    ended: Option<Time>,
+    set_up_ms: Vec<f64>,
+    release_ms: Vec<f64>,
+    failures: BTreeMap<String, u64>,
+    retransmissions: u64,
+    cost: Option<ServerCost>,
+}
+
+impl Tally {
+    fn count(&mut self, event: &LightEvent) {
+        if self.ended.is_some() {
+            return;
+        }
+        let ms = |took: &Duration| took.as_secs_f64() * 1000.0;
+        match event {
+            LightEvent::Answered { took, .. } => self.set_up_ms.push(ms(took)),
+            LightEvent::Released { took, .. } => self.release_ms.push(ms(took)),
+            LightEvent::Failed { cause, .. } => *self.failures.entry(cause.clone()).or_default() += 1,
+            LightEvent::HungUp { .. } => {
+                *self.failures.entry("the far side hung up".to_owned()).or_default() += 1
+            }
+        }
+    }
+
+    fn figures(self) -> CpsFigures {
+        let seconds = self.ended.map_or(0.0, |ended| ended.since(self.began).as_secs_f64());
+        let completed = self.release_ms.len() as u64;
+        CpsFigures {
+            measured_s: rounded(seconds),
+            completed,
+            failed: self.failures.values().sum(),
+            failures: self.failures.into_iter().collect(),
+            retransmissions: self.retransmissions,
+            per_second: if seconds > 0.0 { rounded(completed as f64 / seconds) } else { 0.0 },
+            set_up_ms: Summary::of(self.set_up_ms),
+            release_ms: Summary::of(self.release_ms),
+            cpu_ms_per_call: self
+                .cost
+                .filter(|_| completed > 0)
+                .map(|cost| rounded(cost.cpu_ms / completed as f64)),
+            cost: self.cost,
+        }
+    }
 }

@@ -8,8 +8,12 @@ use crate::CallerError;
 use crate::bench::Verdict;
 use crate::call::Stop;
 use crate::g711::Law;
-use crate::machine::{Machine, ServerCost};
-use crate::statistics::Summary;
+use crate::line::fleet::{self, Fleet, FleetResult};
+use crate::listen::Continuity;
+use crate::machine::{Machine, MachineWatch, ServerCost};
+use crate::reflector::Reflector;
+use crate::statistics::{Summary, rounded};
+use crate::target::Target;
 
 /// What `offhook bench load` shall do.
 #[derive(Clone, Debug)]
@@ -153,6 +157,182 @@ pub struct LoadStep {
 
 /// Measures. A raised `stop` ends it early with what there is.
 pub fn run(options: &LoadOptions, stop: &Stop) -> Result<LoadReport, CallerError> {
-    let _ = stop;
-    Err(CallerError::CannotMeasure(options.uri.clone()))
+    let watch = MachineWatch::start();
+    let target = Target::parse(&options.uri)?;
+    let first = match options.size {
+        LoadSize::Calls(calls) => calls,
+        LoadSize::Knee { from, most } => from.min(most),
+    };
+    let reflector =
+        if options.reflector { Some(through_reflector(options, &target, first, stop)?) } else { None };
+    let mut steps: Vec<LoadStep> = Vec::new();
+    let mut realtime = true;
+    let mut try_out = |calls: usize| -> Result<bool, CallerError> {
+        let (step, fifo) = step(options, &target, calls, options.server_pid, stop)?;
+        realtime &= fifo;
+        let within = step.within_limits;
+        steps.push(step);
+        Ok(within && !stop.is_raised())
+    };
+    let (most_calls, is_knee) = match options.size {
+        LoadSize::Calls(calls) => (if try_out(calls)? { calls } else { 0 }, false),
+        LoadSize::Knee { from, most } => knee(from, most, &mut try_out)?,
+    };
+    let at_most = steps.iter().find(|step| step.calls == most_calls).or(steps.last());
+    let own_p99 = at_most.map_or(0.0, |step| step.own_lateness_ms.p99);
+    Ok(LoadReport {
+        bench: "load",
+        uri: options.uri.clone(),
+        most_calls,
+        is_knee,
+        limits: options.limits,
+        realtime,
+        verdict: Verdict::of(reflector.as_ref().map(|step| step.lateness_ms.p99), own_p99),
+        machine: watch.finish(),
+        method: "each call sends and receives 50 packets a second; lateness is arrival less RTP time against the \
+                 call's own best; CPU is user and system time of the server's process in the measured window",
+        steps,
+        reflector,
+    })
+}
+
+/// Doubles, then halves the interval until it is within 5 %. Answers the largest number that passed, and whether a
+/// larger one failed.
+fn knee<E>(
+    from: usize,
+    most: usize,
+    passes: &mut impl FnMut(usize) -> Result<bool, E>,
+) -> Result<(usize, bool), E> {
+    let (mut good, mut calls) = (0, from.clamp(1, most.max(1)));
+    let mut bad = loop {
+        if !passes(calls)? {
+            break calls;
+        }
+        good = calls;
+        if calls >= most {
+            return Ok((good, false));
+        }
+        calls = (calls * 2).min(most);
+    };
+    while bad - good > (bad / 20).max(1) {
+        let middle = good + (bad - good) / 2;
+        if passes(middle)? { good = middle } else { bad = middle }
+    }
+    Ok((good, true))
+}
+
+fn step(
+    options: &LoadOptions,
+    target: &Target,
+    calls: usize,
+    server_pid: Option<u32>,
+    stop: &Stop,
+) -> Result<(LoadStep, bool), CallerError> {
+    let fleet = Fleet {
+        target: target.clone(),
+        calls,
+        law: options.law,
+        settle: options.settle,
+        hold: options.hold,
+        in_flight: options.set_ups_in_flight,
+        threads: options.threads,
+        realtime: options.realtime,
+        seed: options.seed,
+        keep: false,
+        impairment: None,
+        impaired_for: None,
+        server_pid,
+    };
+    let result = fleet::run(&fleet, stop)?;
+    Ok((summed_up(&result, calls, options.limits), result.realtime))
+}
+
+fn through_reflector(
+    options: &LoadOptions,
+    target: &Target,
+    calls: usize,
+    stop: &Stop,
+) -> Result<LoadStep, CallerError> {
+    let reflector = Reflector::start(target.local_ip(None)?, options.realtime)?;
+    let short = LoadOptions {
+        hold: options.hold.min(Duration::from_secs(5)),
+        settle: Duration::from_millis(200),
+        ..options.clone()
+    };
+    Ok(step(&short, &Target::parse(&reflector.uri())?, calls, None, stop)?.0)
+}
+
+fn summed_up(result: &FleetResult, calls: usize, limits: LoadLimits) -> LoadStep {
+    let seconds = result.window.as_secs_f64();
+    // One packet of each call may fall on the edge of the window.
+    let expected = (seconds * 50.0).floor() - 1.0;
+    let streams: Vec<Continuity> = result.lines.iter().map(|line| line.meter.finish()).collect();
+    let missing: f64 =
+        streams.iter().map(|stream| (expected - (stream.packets - stream.duplicates) as f64).max(0.0)).sum();
+    let loss_percent = rounded(100.0 * missing / (expected * calls as f64).max(1.0));
+    let lateness = Summary::of(
+        result.lines.iter().flat_map(|line| line.meter.lateness()).map(|late| rounded(f64::from(late))),
+    );
+    let failures = &result.failures;
+    let failure = if let Some(first) = failures.first() {
+        Some(format!("{} of {calls} calls failed, such as: {first}", failures.len()))
+    } else if lateness.p99 > limits.p99_lateness_ms {
+        Some(format!("p99 lateness {} ms", lateness.p99))
+    } else if loss_percent > limits.loss_percent {
+        Some(format!("{loss_percent} % of the packets did not come"))
+    } else {
+        None
+    };
+    let held = result.lines.len();
+    let grown =
+        result.cost.zip(result.rss_before_kib).map(|(cost, before)| cost.rss_kib as f64 - before as f64);
+    LoadStep {
+        calls,
+        held,
+        held_s: rounded(seconds),
+        packets: streams.iter().map(|stream| stream.packets).sum(),
+        loss_percent,
+        out_of_order: streams.iter().map(|s| s.duplicates + s.reordered + s.timestamp_breaks).sum(),
+        lateness_ms: lateness,
+        worst_call_p99_ms: streams.iter().map(|stream| stream.lateness_ms.p99).fold(0.0, f64::max),
+        max_gap_ms: streams.iter().map(|stream| stream.max_gap_ms).fold(0.0, f64::max),
+        own_lateness_ms: Summary::of(result.own_lateness_ms.iter().map(|ms| f64::from(*ms))),
+        cpu_ms_per_call_second: result
+            .cost
+            .filter(|cost| held > 0 && cost.seconds > 0.0)
+            .map(|cost| rounded(cost.cpu_ms / cost.seconds / held as f64)),
+        kib_per_call: grown.filter(|_| held > 0).map(|grown| rounded(grown / held as f64)),
+        server: result.cost,
+        within_limits: failure.is_none(),
+        failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(from: usize, most: usize, real: usize) -> ((usize, bool), usize) {
+        let mut tried = 0;
+        let found = knee(from, most, &mut |calls| {
+            tried += 1;
+            Ok::<bool, ()>(calls <= real)
+        });
+        (found.unwrap(), tried)
+    }
+
+    #[test]
+    fn the_knee_is_found_within_five_percent() {
+        for real in [1, 7, 100, 317, 812, 1999] {
+            let ((found, is_knee), tried) = search(50, 4000, real);
+            assert!(is_knee && found <= real && found as f64 >= real as f64 * 0.94 - 1.0, "{real}: {found}");
+            assert!(tried < 14, "{tried}");
+        }
+    }
+
+    #[test]
+    fn what_never_fails_has_no_knee() {
+        assert_eq!(search(50, 400, 10_000).0, (400, false));
+        assert_eq!(search(50, 400, 0).0, (0, true));
+    }
 }

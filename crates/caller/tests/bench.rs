@@ -1,0 +1,91 @@
+//! The benches against a reflector, over loopback: what they say about nothing at all must be nothing.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use offhook_caller::bench::cps::{self, CpsOptions};
+use offhook_caller::bench::json_line;
+use offhook_caller::bench::latency::{self, LatencyOptions};
+use offhook_caller::bench::load::{self, LoadOptions, LoadSize};
+use offhook_caller::call::Stop;
+use offhook_caller::impair::Impairment;
+use offhook_caller::reflector::Reflector;
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+#[test]
+fn a_reflector_adds_next_to_nothing_and_damages_nothing() {
+    let reflector = Reflector::start(LOCAL, false).unwrap();
+    let mut options = LatencyOptions::to(reflector.uri());
+    options.calls = 3;
+    options.measure = Duration::from_secs(3);
+    options.reflector = false;
+
+    let report = latency::run(&options, &Stop::default()).unwrap();
+
+    assert_eq!(report.each_call.len(), 3);
+    assert!(report.all.frames > 250, "{}", report.all.frames);
+    assert_eq!((report.all.damaged, report.rtp.lost, report.rtp.timestamp_breaks), (0, 0, 0));
+    // A shared machine may be late, but no queue may build up.
+    assert!(report.all.added_ms.p50 < 3.0, "{}", json_line(&report));
+}
+
+#[test]
+fn a_bad_line_shows_as_what_it_is() {
+    let reflector = Reflector::start(LOCAL, false).unwrap();
+    let mut options = LatencyOptions::to(reflector.uri());
+    options.measure = Duration::from_secs(6);
+    options.reflector = false;
+    options.impairment = Some(Impairment { loss_percent: 10.0, jitter_ms: 15.0, ..Impairment::default() });
+    options.impaired_for = Some(Duration::from_secs(3));
+
+    let report = latency::run(&options, &Stop::default()).unwrap();
+
+    let lost = report.rtp.lost as f64 / report.all.frames as f64;
+    assert!((0.01..0.12).contains(&lost), "{}", json_line(&report));
+    assert!(report.all.added_ms.p95 > 5.0, "{}", json_line(&report));
+    assert!(report.recovered_after_ms.is_some_and(|after| after < 1000.0), "{}", json_line(&report));
+}
+
+#[test]
+fn fifty_calls_at_once_lose_nothing() {
+    let reflector = Reflector::start(LOCAL, false).unwrap();
+    let mut options = LoadOptions::to(reflector.uri());
+    options.size = LoadSize::Calls(50);
+    options.hold = Duration::from_secs(2);
+    options.settle = Duration::from_millis(300);
+    options.server_pid = Some(std::process::id());
+
+    let report = load::run(&options, &Stop::default()).unwrap();
+
+    let step = &report.steps[0];
+    assert_eq!((step.held, step.out_of_order, step.loss_percent), (50, 0, 0.0), "{}", json_line(&report));
+    assert!(step.packets > 4700, "{}", json_line(&report));
+    assert!(step.cpu_ms_per_call_second.is_some_and(|cost| cost > 0.0), "{}", json_line(&report));
+}
+
+#[test]
+fn set_ups_per_second_are_counted() {
+    let reflector = Reflector::start(LOCAL, false).unwrap();
+    let mut options = CpsOptions::to(reflector.uri());
+    options.measure = Duration::from_secs(1);
+
+    let report = cps::run(&options, &Stop::default()).unwrap();
+
+    assert!(report.server.completed > 200, "{}", json_line(&report));
+    assert_eq!(report.server.failed, 0, "{}", json_line(&report));
+    assert!(report.server.set_up_ms.p50 > 0.0);
+}
+
+#[test]
+fn nobody_there_is_an_error_that_says_so() {
+    let free = std::net::UdpSocket::bind((LOCAL, 0)).unwrap().local_addr().unwrap();
+    let stop = Stop::default();
+    stop.raise();
+    let mut options = LatencyOptions::to(format!("sip:echo@{free}"));
+    options.reflector = false;
+
+    let error = latency::run(&options, &stop).unwrap_err().to_string();
+
+    assert!(error.starts_with("cannot measure"), "{error}");
+}
