@@ -28,7 +28,10 @@ impl fmt::Display for BotError {
         let margin = " ".repeat(number.len());
         writeln!(f, "{margin} |")?;
         writeln!(f, "{number} | {}", self.source)?;
-        writeln!(f, "{margin} | {}^", " ".repeat(self.column.saturating_sub(1)))?;
+        // A Chinese character takes two columns of a terminal.
+        let before = self.source.chars().take(self.column.saturating_sub(1));
+        let width: usize = before.map(|c| if c >= '\u{2e80}' { 2 } else { 1 }).sum();
+        writeln!(f, "{margin} | {}^", " ".repeat(width))?;
         write!(f, "{margin} = {}", self.remedy)
     }
 }

@@ -1,47 +1,109 @@
 //! A checked bot file.
 
+mod check;
+pub(crate) mod defaults;
 mod error;
+pub(crate) mod file;
+mod place;
+mod short;
+mod span;
+mod spoken;
+mod suggest;
+mod syntax;
+mod templates;
+mod walk;
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use sha2::{Digest, Sha256};
 
 pub use error::{BotError, BotErrors};
+pub(crate) use place::At;
+pub(crate) use short::{Short, Switch};
+pub(crate) use templates::{Scope, Templates};
+
+use crate::Language;
+use file::{BotFile, DigitsFile};
 
 /// A bot: a file that was read, checked and compiled. Shared by its calls; a call keeps the one it began with.
 #[derive(Debug)]
 pub struct Bot {
     version: String,
-    name: String,
-    language: String,
-    voice: Option<String>,
+    file: BotFile,
+    templates: Templates,
 }
 
 impl Bot {
     /// Reads and checks a bot file. `file_name` is only used in messages.
     pub fn parse(yaml: &str, file_name: &str) -> Result<Bot, BotErrors> {
-        let _ = (yaml, file_name);
-        Err(BotErrors(Vec::new()))
+        let mut file = syntax::read(yaml, file_name)?;
+        defaults::fill(&mut file);
+        let templates = Templates::new(Language::of(&file.language));
+        check::check(&file, &templates, yaml, file_name)?;
+        Ok(Bot { version: version_of(yaml), file, templates })
     }
 
-    /// Hash of the file's content (SHA-256, first 16 hexadecimal digits).
+    /// Hash of the file's content: the first 16 hexadecimal digits of its SHA-256.
     pub fn version(&self) -> &str {
         &self.version
     }
 
     /// The name in the file.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.file.bot
     }
 
     /// BCP 47 tag of what the bot speaks and hears.
     pub fn language(&self) -> &str {
-        &self.language
+        &self.file.language
     }
 
     /// The voice; `None` = the configured one.
     pub fn voice(&self) -> Option<&str> {
-        self.voice.as_deref()
+        self.file.voice.as_deref()
+    }
+
+    /// Names under `config:` with their defaults: what the server's configuration may or must give.
+    pub fn config(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.file.config.iter().map(|(name, default)| (name.as_str(), default.as_deref()))
+    }
+
+    /// Names of transfer targets with their addresses; `None` = the server's configuration must know the name.
+    pub fn targets(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.file.targets.iter().map(|(name, target)| (name.as_str(), target.uri.as_ref().map(|uri| uri.as_str())))
+    }
+
+    /// Names of the states.
+    pub fn states(&self) -> impl Iterator<Item = &str> {
+        walk::names(&self.file.states)
     }
 
     /// JSON Schema of bot files, for editors.
     pub fn json_schema() -> serde_json::Value {
-        serde_json::Value::Null
+        SchemaGenerator::new(SchemaSettings::draft2020_12()).into_root_schema_for::<BotFile>().to_value()
     }
+
+    pub(crate) fn file(&self) -> &BotFile {
+        &self.file
+    }
+
+    pub(crate) fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
+    pub(crate) fn family(&self) -> Language {
+        Language::of(&self.file.language)
+    }
+}
+
+/// Fewest and most digits; `None` where what is written is no number.
+pub(crate) fn digits_of(digits: &Short<DigitsFile>) -> Option<(u8, u8)> {
+    match digits {
+        Short::Text(count) => count.trim().parse().ok().map(|count| (count, count)),
+        Short::Long(range) => Some((range.min, range.max)),
+    }
+}
+
+fn version_of(yaml: &str) -> String {
+    Sha256::digest(yaml.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
