@@ -76,7 +76,8 @@ impl ReportSchedule {
     }
 
     fn note_size(&mut self, size: usize) {
-        self.average_size_times_16 += size as u64 + LOWER_LAYERS - self.average_size_times_16 / 16;
+        let average = self.average_size_times_16;
+        self.average_size_times_16 = average - average / 16 + size as u64 + LOWER_LAYERS;
     }
 
     /// 0.5 to 1.5 times the mean interval, divided by e - 1.5: reconsideration makes intervals longer by that.
