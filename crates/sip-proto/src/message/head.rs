@@ -91,7 +91,8 @@ impl Head {
         if let Some((fault, at)) = self.first_fault() {
             return Err(self.broken(fault, at));
         }
-        let headers = self.headers;
+        let mut headers = self.headers;
+        headers.remove(header::CONTENT_LENGTH);
         match self.start {
             StartLine::Request { method, uri } => Ok(Request { method, uri, headers, body }.into()),
             StartLine::Response { status, reason } => Ok(Response { status, reason, headers, body }.into()),

@@ -1,6 +1,7 @@
 //! The headers of a message, in order, with raw values.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +12,10 @@ use super::{CSeq, CallId, Contacts, ContentType, MaxForwards, NameAddr, Via};
 
 /// Headers in the order they came. Names compare case-insensitively and compact forms count as their long names;
 /// values are the bytes that were received, unfolded and trimmed, whatever their character set.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Headers(Vec<Field>);
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Field {
     name: Cow<'static, str>,
     value: Vec<u8>,
@@ -278,6 +279,15 @@ impl Headers {
 impl Field {
     fn new(name: &str, value: Vec<u8>) -> Self {
         Field { name: name::canonical(name), value: single_line(value) }
+    }
+}
+
+/// Readable where the values are.
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.iter().map(|(name, value)| format!("{name}: {}", value.escape_ascii())))
+            .finish()
     }
 }
 

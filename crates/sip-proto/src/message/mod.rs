@@ -60,7 +60,7 @@ pub struct Request {
     pub method: Method,
     /// The Request-URI.
     pub uri: Uri,
-    /// All headers. Content-Length is written from the body, whatever stands here.
+    /// All headers but Content-Length, which is read into the body and written from it.
     pub headers: Headers,
     /// The body, byte for byte.
     pub body: Vec<u8>,
@@ -73,7 +73,7 @@ pub struct Response {
     pub status: StatusCode,
     /// The reason phrase; UTF-8 by the grammar, kept as it came.
     pub reason: Vec<u8>,
-    /// All headers. Content-Length is written from the body, whatever stands here.
+    /// All headers but Content-Length, which is read into the body and written from it.
     pub headers: Headers,
     /// The body, byte for byte.
     pub body: Vec<u8>,

@@ -17,6 +17,9 @@ pub struct SdpError {
 /// More streams than this are no call.
 const MAX_MEDIA: usize = 32;
 
+/// There are no more payload types than this.
+const MAX_FORMATS: usize = 128;
+
 /// More lines than this are no description of a call.
 const MAX_LINES: usize = 2000;
 
@@ -156,7 +159,7 @@ fn media(value: &str) -> Result<MediaDescription, &'static str> {
         kind: kind.to_ascii_lowercase(),
         port,
         protocol: protocol.to_owned(),
-        formats: words.map(str::to_owned).collect(),
+        formats: words.take(MAX_FORMATS).map(str::to_owned).collect(),
         connection: None,
         other: Vec::new(),
         attributes: Vec::new(),
