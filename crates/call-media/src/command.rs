@@ -68,6 +68,14 @@ pub enum MediaCommand {
         /// How many of them count.
         count: u8,
     },
+    /// Throws away what the application sent and nobody has heard yet.
+    ClearApplication,
+    /// Asks for [`MarkReached`](crate::MediaEvent::MarkReached) when everything that the application sent so far was
+    /// heard. The driver hands it over in the order of the application's frames.
+    MarkApplication {
+        /// Any number.
+        mark: u32,
+    },
     /// Ends the half; a [`CloseReport`](crate::CloseReport) follows.
     Close,
 }

@@ -105,6 +105,18 @@ pub enum MediaEvent {
         /// Where its RTP comes from.
         remote_rtp: SocketAddr,
     },
+    /// What the application sent before the mark was heard, or thrown away.
+    MarkReached {
+        /// The application's number of it.
+        mark: u32,
+        /// Whether it was heard; otherwise it was cleared or dropped.
+        played: bool,
+    },
+    /// Digits could not be sent: no telephone events were negotiated, a key that does not exist, or too many.
+    DigitsRefused {
+        /// To whom.
+        leg: LegId,
+    },
     /// Played audio that nobody needs here: control drops it, so that the worker never frees memory.
     Discard(AudioChunk),
     /// The half has ended.

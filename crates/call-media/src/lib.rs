@@ -5,14 +5,26 @@
 //! must not know sockets, engines' wire formats or SIP. One entry, [`CallMedia::handle`]; one deadline,
 //! [`CallMedia::poll_timeout`]. Start with [`Input`] and [`Outputs`].
 
+mod application;
+mod bot;
 mod call;
 mod command;
+mod declick;
+mod egress;
 mod event;
+mod ingress;
 mod input;
+mod leg;
+mod listener;
+mod live;
+mod matrix;
 mod output;
 mod policy;
+mod reflex;
 mod route;
 mod settings;
+mod slack;
+mod source_check;
 mod steps;
 mod stream;
 

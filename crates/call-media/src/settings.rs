@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use offhook_time::Seed;
+use offhook_time::{Seed, WallClock};
 use serde::{Deserialize, Serialize};
 
 use crate::{LegId, Route, StreamSettings, TurnPolicy};
@@ -33,8 +33,8 @@ pub struct MediaSettings {
     pub speech_queue: u16,
     /// What the jitter buffer prefers where it cannot have both.
     pub jitter: JitterPreference,
-    /// Canonical name for RTCP (RFC 3550 §6.5.1).
-    pub cname: String,
+    /// What the clock on the wall said at `Time::ZERO`, for sender reports (RFC 3550 §6.4.1).
+    pub wall: WallClock,
 }
 
 impl Default for MediaSettings {
@@ -50,7 +50,7 @@ impl Default for MediaSettings {
             // Ten seconds of speech in 40 ms chunks, the smallest that synthesizers stream.
             speech_queue: 256,
             jitter: JitterPreference::default(),
-            cname: String::from("offhook"),
+            wall: WallClock::default(),
         }
     }
 }
