@@ -22,6 +22,10 @@ pub enum EndCause {
     Cancelled,
     /// Nobody answered within the ring time.
     NoAnswer,
+    /// The far end of an outgoing call is busy.
+    Busy,
+    /// The far end of an outgoing call cannot be reached.
+    Unreachable,
     /// The offer has no codec that we speak.
     NoCommonCodec,
     /// The offer cannot be understood.
@@ -78,6 +82,8 @@ pub const fn cause_table() -> &'static [CauseRow] {
         row(EndCause::ApplicationUnavailable, "application_unavailable", 480, 27, "Destination out of order"),
         row(EndCause::Cancelled, "cancelled", 487, 16, "Normal call clearing"),
         row(EndCause::NoAnswer, "no_answer", 480, 19, "No answer from user"),
+        row(EndCause::Busy, "busy", 486, 17, "User busy"),
+        row(EndCause::Unreachable, "unreachable", 480, 3, "No route to destination"),
         row(EndCause::NoCommonCodec, "no_common_codec", 488, 65, "Bearer capability not implemented"),
         row(EndCause::BadOffer, "bad_offer", 400, 95, "Invalid message"),
         row(EndCause::Rejected, "rejected", 603, 21, "Call rejected"),
@@ -99,6 +105,17 @@ impl EndCause {
     pub fn row(self) -> CauseRow {
         let found = cause_table().iter().find(|row| row.cause == self);
         found.copied().unwrap_or(row(EndCause::InternalError, "internal_error", 500, 41, "Temporary failure"))
+    }
+
+    /// The cause of an outgoing call that was refused with a SIP status.
+    pub fn of_refusal(status: u16) -> Self {
+        match status {
+            486 | 600 => EndCause::Busy,
+            408 | 480 | 487 => EndCause::NoAnswer,
+            488 | 606 => EndCause::NoCommonCodec,
+            404 | 410 | 484 | 604 | 500..=599 => EndCause::Unreachable,
+            _ => EndCause::Rejected,
+        }
     }
 
     /// Its word in records, events and the API.

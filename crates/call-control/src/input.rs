@@ -3,7 +3,7 @@
 use offhook_call_media::MediaEvent;
 use offhook_conversation::{ToolAnswer, ToolFailure};
 use offhook_engine_api::{RecognizerEvent, SynthesizerEvent};
-use offhook_sip_proto::SipEvent;
+use offhook_sip_proto::endpoint::SipEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::{Command, CommandId, EndCause};

@@ -21,7 +21,7 @@ mod transfer;
 mod translate;
 
 pub use address::{OutboundPolicy, OutboundRefusal};
-pub use call::CallControl;
+pub use call::{CallControl, media_settings};
 pub use cause::{CauseRow, EndCause, cause_of_status, cause_table};
 pub use command::{Command, CommandId, CommandOutcome, Refusal};
 pub use fact::{CallEvent, CallRecord, Fact, Speaker, TransferRecord, TurnRecord};

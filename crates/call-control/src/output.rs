@@ -3,7 +3,7 @@
 use offhook_call_media::MediaCommand;
 use offhook_conversation::ToolCall;
 use offhook_engine_api::{Grammar, UtteranceId, Voice};
-use offhook_sip_proto::SipAction;
+use offhook_sip_proto::endpoint::SipAction;
 use serde::{Deserialize, Serialize};
 
 use crate::{BridgeSettings, Fact};

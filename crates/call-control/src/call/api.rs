@@ -1,0 +1,124 @@
+//! Commands of the API. Each ends in exactly one `command_finished`.
+
+use offhook_call_media::{BargeIn, Gain, LegId, MediaCommand, Port, Route, UtterancePolicy};
+use offhook_engine_api::Voice;
+use offhook_time::Time;
+
+use super::{CallControl, Phase};
+use crate::fact::CallEvent;
+use crate::speech::AskedBy;
+use crate::transfer::TransferredBy;
+use crate::{Command, CommandId, CommandOutcome, EndCause, Refusal, Role, SpeechContent};
+
+impl CallControl {
+    pub(super) fn handle_command(&mut self, id: CommandId, command: Command, now: Time) {
+        // The same id again: it runs, or its outcome was told.
+        if self.commands.contains_key(&id.0) {
+            return;
+        }
+        self.commands.insert(id.0.clone(), None);
+        match self.run_command(&id, command, now) {
+            Ok(true) => self.finish_command(id, CommandOutcome::Succeeded, now),
+            Ok(false) => {}
+            Err(refusal) => self.finish_command(id, CommandOutcome::Failed(refusal), now),
+        }
+    }
+
+    /// Whether it is done already; `Ok(false)` where its end comes later.
+    fn run_command(&mut self, id: &CommandId, command: Command, now: Time) -> Result<bool, Refusal> {
+        match command {
+            Command::Answer => {
+                if self.phase != Phase::Ringing {
+                    return Err(Refusal::wrong_state("only a call that rings can be answered"));
+                }
+                self.answer(now);
+                Ok(true)
+            }
+            Command::HangUp { status, .. } => {
+                let cause =
+                    if self.phase == Phase::Ringing { EndCause::Rejected } else { EndCause::ApiHungUp };
+                self.end(cause, status, now);
+                Ok(true)
+            }
+            Command::Transfer { target } => {
+                self.require_up()?;
+                self.transfer_to(&target, None, TransferredBy::Api(id.clone()), now);
+                Ok(false)
+            }
+            Command::Mute { leg } => self.set_microphone(leg, Gain::MUTE),
+            Command::Unmute { leg } => self.set_microphone(leg, Gain::UNITY),
+            Command::Say { text, interruptible } => {
+                self.require_up()?;
+                let Role::Bot(bot) = &self.settings.role else {
+                    return Err(Refusal::wrong_state("this call has no bot that could speak"));
+                };
+                if text.trim().is_empty() {
+                    return Err(Refusal::bad_argument("there is nothing to say: text is empty"));
+                }
+                let voice = Voice {
+                    language: bot.language().to_owned(),
+                    name: bot.voice().unwrap_or_default().to_owned(),
+                };
+                let policy =
+                    UtterancePolicy { barge_in: BargeIn { speech: interruptible, digits: interruptible } };
+                self.speak(AskedBy::Api(id.clone()), policy, SpeechContent::Text(text), voice, now);
+                Ok(false)
+            }
+            Command::Dtmf { leg, digits } => {
+                self.require_up()?;
+                self.require_leg(leg)?;
+                let command = send_digits(leg, &digits).ok_or_else(|| {
+                    Refusal::bad_argument("digits are 1 to 32 of 0-9, A-D, * and #")
+                })?;
+                if self.stream.is_none_or(|stream| stream.telephone_event.is_none()) {
+                    return Err(Refusal::failed("the far end takes no telephone events (RFC 4733)"));
+                }
+                self.outputs.push_back(crate::Output::Media(command));
+                Ok(true)
+            }
+        }
+    }
+
+    fn require_up(&self) -> Result<(), Refusal> {
+        if self.is_up() { Ok(()) } else { Err(Refusal::wrong_state("the call is not up")) }
+    }
+
+    fn require_leg(&self, leg: LegId) -> Result<(), Refusal> {
+        if leg == LegId::CALLER {
+            Ok(())
+        } else {
+            Err(Refusal::bad_argument(format!("this call has no leg {}: the caller's is 0", leg.0)))
+        }
+    }
+
+    /// Mute is a gain of the routes that begin at the leg.
+    fn set_microphone(&mut self, leg: LegId, gain: Gain) -> Result<bool, Refusal> {
+        self.require_up()?;
+        self.require_leg(leg)?;
+        let from = Port::Leg(leg);
+        let to = match &self.settings.role {
+            Role::Echo => from,
+            Role::Bridge(_) => Port::Application,
+            Role::Bot(_) => Port::Recognizer,
+        };
+        self.outputs.push_back(crate::Output::Media(MediaCommand::SetRoute(Route { from, to, gain })));
+        Ok(true)
+    }
+
+    pub(super) fn finish_command(&mut self, id: CommandId, outcome: CommandOutcome, now: Time) {
+        self.commands.insert(id.0.clone(), Some(outcome.clone()));
+        self.fact(CallEvent::CommandFinished { command_id: id.0, outcome }, now);
+    }
+}
+
+/// The command that sends `digits`; `None` where they are none, too many or not on the keypad.
+pub(super) fn send_digits(leg: LegId, digits: &str) -> Option<MediaCommand> {
+    let wanted = digits.to_ascii_uppercase();
+    let valid = wanted.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'D' | b'*' | b'#'));
+    if !valid || wanted.is_empty() || wanted.len() > 32 {
+        return None;
+    }
+    let mut buffer = [0; 32];
+    buffer[..wanted.len()].copy_from_slice(wanted.as_bytes());
+    Some(MediaCommand::SendDigits { leg, digits: buffer, count: wanted.len() as u8 })
+}

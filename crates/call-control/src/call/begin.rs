@@ -1,0 +1,186 @@
+//! From the first INVITE, or the API's wish, to the answer.
+
+use offhook_call_media::{LegId, MediaCommand};
+use offhook_engine_api::Voice;
+use offhook_sip_proto::message::{Host, NameAddr, Request, StatusCode, Uri, header};
+use offhook_sip_proto::dialog::Dialog;
+use offhook_sip_proto::endpoint::{Destination, Peer, TransactionId, Transport};
+use offhook_sip_proto::transaction::Timing;
+use offhook_sip_proto::user_agent::{Body, Invitation, InviteClient, InviteServer};
+use offhook_time::Time;
+
+use super::offer::Offer;
+use super::{CallControl, Phase};
+use crate::fact::CallEvent;
+use crate::{AnswerPolicy, EndCause, Output, Role, StartedBy};
+
+/// The methods that a dialog of ours takes.
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, NOTIFY";
+
+impl CallControl {
+    /// The INVITE that the call begins with.
+    pub(super) fn begin(&mut self, transaction: TransactionId, invite: Request, peer: Peer, now: Time) {
+        let tag = self.randomness.hex(16);
+        self.leg.peer = Some(peer);
+        self.media_open = true;
+        let caller = invite.headers.from().ok().and_then(|from| from.uri.user()).unwrap_or_default();
+        let called = invite.uri.user().unwrap_or_default();
+        let sip_call_id = invite.headers.call_id().map(|id| id.to_string()).unwrap_or_default();
+        self.leg.dialog = Dialog::uas(&invite, &tag, self.contact(&called)).ok();
+        self.leg.server = Some(InviteServer::new(transaction, invite.clone(), &tag, Timing::default()));
+        self.phase = Phase::Ringing;
+        self.start_fact(caller, called, sip_call_id, "inbound", now);
+        self.session.take_offer(&invite.body, invite.headers.content_type().ok().flatten().as_ref());
+        match self.session.prepare_answer(&self.settings) {
+            Offer::Usable | Offer::Absent => {}
+            Offer::NoCommonCodec => return self.end(EndCause::NoCommonCodec, None, now),
+            Offer::Unreadable => return self.end(EndCause::BadOffer, None, now),
+        }
+        self.deadlines.ring = Some(now + self.settings.limits.ring_time);
+        match (&self.settings.role, self.settings.answer) {
+            // The caller is not answered before somebody is there to speak with.
+            (Role::Bridge(bridge), _) => {
+                let metadata = self.bridge_metadata();
+                self.outputs.push_back(Output::OpenBridge { settings: *bridge, metadata });
+            }
+            (Role::Echo | Role::Bot(_), AnswerPolicy::Immediately) => self.answer(now),
+            (Role::Echo | Role::Bot(_), AnswerPolicy::WaitForApi) => self.ring(now),
+        }
+    }
+
+    fn ring(&mut self, now: Time) {
+        self.respond_to_invite(StatusCode::RINGING, None, now);
+        self.fact(CallEvent::CallRinging, now);
+    }
+
+    /// Answers the INVITE with a 200.
+    pub(super) fn answer(&mut self, now: Time) {
+        if self.phase != Phase::Ringing {
+            return;
+        }
+        let body = self.session.answer_or_offer(&self.settings);
+        if let Some(dialog) = &mut self.leg.dialog {
+            dialog.confirm();
+        }
+        self.respond_to_invite(StatusCode::OK, Some(body), now);
+        self.phase = Phase::Answered;
+        self.is_answered(now);
+    }
+
+    /// What follows from an answer, ours or the far end's.
+    pub(super) fn is_answered(&mut self, now: Time) {
+        self.deadlines.ring = None;
+        self.deadlines.call_time = Some(now + self.settings.limits.call_time);
+        self.apply_stream();
+        let codec = self.session.codec_name();
+        self.fact(CallEvent::CallAnswered { codec }, now);
+        if let Role::Bot(bot) = &self.settings.role {
+            let voice =
+                Voice { language: bot.language().to_owned(), name: bot.voice().unwrap_or_default().to_owned() };
+            let recognizer = self.settings.has_recognizer;
+            self.listening.available = recognizer;
+            self.outputs.push_back(Output::OpenSpeech { voice, recognizer });
+        }
+    }
+
+    /// Tells media what was negotiated, where that changed.
+    pub(super) fn apply_stream(&mut self) {
+        let settled = self.session.stream();
+        if settled.is_some() && settled != self.stream {
+            self.stream = settled;
+            if let Some(settings) = settled {
+                let leg = LegId::CALLER;
+                self.outputs.push_back(Output::Media(MediaCommand::SetStream { leg, settings }));
+            }
+        }
+    }
+
+    /// Both sides know that the call is up: the bot may speak.
+    pub(super) fn is_confirmed(&mut self, now: Time) {
+        if self.phase != Phase::Answered {
+            return;
+        }
+        self.phase = Phase::Up;
+        self.start_conversation(now);
+    }
+
+    /// Sends a response to the open INVITE.
+    pub(super) fn respond_to_invite(&mut self, status: StatusCode, body: Option<Body>, now: Time) {
+        let (Some(dialog), Some(server)) = (&self.leg.dialog, &mut self.leg.server) else { return };
+        let mut response = dialog.response(server.invite(), status);
+        if status == StatusCode::OK || status.is_provisional() {
+            response.headers.push(header::ALLOW, ALLOW);
+            response.headers.push(header::SERVER, self.settings.user_agent.as_str());
+        }
+        if let Some(body) = body {
+            response.set_body(&body.content_type, body.bytes);
+        }
+        server.respond(response, now);
+    }
+
+    /// Calls somebody.
+    pub(super) fn dial(&mut self, now: Time) {
+        let StartedBy::Api { target, caller } = self.settings.started_by.clone() else { return };
+        if self.phase != Phase::New {
+            return;
+        }
+        self.media_open = true;
+        let call_id = format!("{}@offhook", self.randomness.hex(24));
+        let uri: Option<Uri> = target.parse().ok();
+        let called = uri.as_ref().and_then(Uri::user).unwrap_or_default();
+        self.start_fact(caller.clone(), called, call_id.clone(), "outbound", now);
+        self.phase = Phase::Dialing;
+        let Some((uri, remote)) = uri.and_then(|uri| address_of(&uri).map(|remote| (uri, remote))) else {
+            return self.end(EndCause::Unreachable, None, now);
+        };
+        let tag = self.randomness.hex(16);
+        let contact = self.contact(&caller);
+        let invitation = Invitation {
+            target: uri.clone(),
+            from: contact.clone().with_tag(&tag),
+            to: NameAddr::new(uri.clone()),
+            contact,
+            call_id,
+            route: Vec::new(),
+            offer: Some(self.session.offer(&self.settings)),
+        };
+        let mut request = invitation.request();
+        request.headers.push(header::ALLOW, ALLOW);
+        request.headers.push(header::USER_AGENT, self.settings.user_agent.as_str());
+        let tcp = uri.param("transport").is_some_and(|transport| transport.eq_ignore_ascii_case("tcp"));
+        let protocol = if tcp { Transport::Tcp } else { Transport::Udp };
+        let destination = Destination::Address { protocol, remote };
+        self.leg.client = Some(InviteClient::new(request, destination, &mut self.ids));
+        self.deadlines.ring = Some(now + self.settings.limits.ring_time);
+    }
+
+    /// Our Contact with `user`.
+    pub(super) fn contact(&self, user: &str) -> NameAddr {
+        let local = self.settings.local_contact;
+        let user = (!user.is_empty()).then_some(user);
+        let mut uri = Uri::sip(user, Host::from(local.ip()), Some(local.port()));
+        if self.leg.peer.is_some_and(|peer| peer.protocol == Transport::Tcp) {
+            if let Some(uri) = uri.as_sip_mut() {
+                uri.params.set("transport", Some("tcp"));
+            }
+        }
+        NameAddr::new(uri)
+    }
+
+    fn start_fact(&mut self, caller: String, called: String, sip_call_id: String, direction: &str, now: Time) {
+        let bot_version = match &self.settings.role {
+            Role::Bot(bot) => bot.version().to_owned(),
+            Role::Echo | Role::Bridge(_) => String::new(),
+        };
+        let bot = self.settings.bot_name.clone();
+        let direction = direction.to_owned();
+        let started = CallEvent::CallStarted { caller, called, sip_call_id, bot, bot_version, direction };
+        self.fact(started, now);
+    }
+}
+
+/// The socket address of a URI whose host is an address; names are resolved by the driver before the call begins.
+pub(super) fn address_of(uri: &Uri) -> Option<std::net::SocketAddr> {
+    let ip = uri.host()?.to_string().trim_matches(['[', ']']).parse().ok()?;
+    Some(std::net::SocketAddr::new(ip, uri.port().unwrap_or(5060)))
+}

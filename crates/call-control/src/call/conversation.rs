@@ -1,0 +1,176 @@
+//! Between the call and the bot.
+
+use offhook_call_media::{MediaCommand, TurnPolicy, UtterancePolicy};
+use offhook_conversation::{
+    CallFacts, Conversation, Event, HangUpReason, Input as Heard, Output as Wanted, Prompt, PromptId, ToolAnswer,
+    ToolCall, ToolError, ToolFailure, ToolId,
+};
+use offhook_engine_api::Voice;
+use offhook_time::{Seed, Time};
+
+use super::CallControl;
+use crate::fact::{CallEvent, Speaker};
+use crate::speech::{AskedBy, Spoken};
+use crate::{EndCause, Output, RecognizerCommand, Role, SpeakRequest, SpeechContent, translate};
+
+impl CallControl {
+    pub(super) fn start_conversation(&mut self, now: Time) {
+        let Role::Bot(bot) = &self.settings.role else { return };
+        let seed: Seed = self.randomness.fork();
+        let conversation = Conversation::new(bot.clone(), seed, self.settings.wall, now);
+        self.conversation = Some(conversation);
+        self.deadlines.silence = Some(now + self.settings.limits.silence);
+        let facts = self.call_facts();
+        self.tell_conversation(Heard::Start(facts), now);
+        if !self.settings.has_recognizer {
+            self.tell_conversation(Heard::RecognizerFailed, now);
+        }
+    }
+
+    fn call_facts(&self) -> CallFacts {
+        let invite = match (&self.leg.server, &self.leg.client) {
+            (Some(server), _) => Some(server.invite()),
+            (None, Some(client)) => Some(client.invite()),
+            (None, None) => None,
+        };
+        let user = |side: Option<offhook_sip_proto::message::NameAddr>| {
+            side.and_then(|side| side.uri.user()).unwrap_or_default()
+        };
+        let header = |name: &str, value: &[u8]| {
+            let wanted = name.len() > 2 && name[..2].eq_ignore_ascii_case("x-");
+            wanted.then(|| (name.to_owned(), String::from_utf8_lossy(value).into_owned()))
+        };
+        CallFacts {
+            caller: user(invite.and_then(|invite| invite.headers.from().ok())),
+            called: invite.and_then(|invite| invite.uri.user()).unwrap_or_default(),
+            headers: invite
+                .map(|invite| invite.headers.iter().filter_map(|(name, value)| header(name, value)).collect())
+                .unwrap_or_default(),
+            config: self.settings.bot_config.clone(),
+        }
+    }
+
+    /// Hands the bot an input and does what it wants.
+    pub(super) fn tell_conversation(&mut self, input: Heard, now: Time) {
+        let Some(conversation) = &mut self.conversation else { return };
+        conversation.handle(input, now);
+        while let Some(wanted) = self.conversation.as_mut().and_then(Conversation::poll_output) {
+            self.do_for_conversation(wanted, now);
+        }
+    }
+
+    fn do_for_conversation(&mut self, wanted: Wanted, now: Time) {
+        match wanted {
+            Wanted::Event(event) => return self.note(event, now),
+            // What a bot still wants when its caller is gone is not done.
+            _ if !self.is_up() => return,
+            _ => {}
+        }
+        match wanted {
+            Wanted::Event(_) => {}
+            Wanted::Prompt(prompt) => self.speak_prompt(&prompt, now),
+            Wanted::StopPrompts => self.stop_speaking(),
+            Wanted::ResumePrompts => {
+                self.outputs.push_back(Output::Media(MediaCommand::Hold { paused: false }));
+            }
+            Wanted::Expect(expected) => {
+                self.listening.wanted = true;
+                let policy = TurnPolicy { end_of_speech: expected.end_of_speech, ..self.settings.turn_policy };
+                self.outputs.push_back(Output::Media(MediaCommand::SetPolicy(policy)));
+                if self.listening.available {
+                    let grammar = translate::grammar(&expected);
+                    self.outputs.push_back(Output::Recognizer(RecognizerCommand::SetGrammar(grammar)));
+                }
+            }
+            Wanted::ExpectNothing => self.listening.wanted = false,
+            Wanted::CallTool(call) => self.call_tool(call, now),
+            Wanted::CancelTool(tool) => self.outputs.push_back(Output::CancelTool { tool: tool.0 }),
+            Wanted::Transfer(transfer) => self.transfer_for_conversation(&transfer, now),
+            Wanted::HangUp { reason } => self.end(cause_of(reason), None, now),
+        }
+    }
+
+    fn call_tool(&mut self, call: ToolCall, now: Time) {
+        self.turn.tool_began.get_or_insert(now);
+        self.outputs.push_back(Output::CallTool(call));
+    }
+
+    pub(super) fn handle_tool(&mut self, tool: u64, outcome: Result<ToolAnswer, ToolFailure>, now: Time) {
+        self.turn.tool_ended = Some(now);
+        self.tell_conversation(Heard::ToolResult { tool: ToolId(tool), outcome }, now);
+    }
+
+    fn speak_prompt(&mut self, prompt: &Prompt, now: Time) {
+        let policy = translate::utterance_policy(prompt);
+        let voice = Voice { language: prompt.language.clone(), name: prompt.voice.clone().unwrap_or_default() };
+        self.speak(AskedBy::Conversation(prompt.id), policy, translate::content(prompt), voice, now);
+    }
+
+    /// Announces an utterance to media and has it synthesized.
+    pub(super) fn speak(
+        &mut self,
+        asked_by: AskedBy,
+        policy: UtterancePolicy,
+        content: SpeechContent,
+        voice: Voice,
+        now: Time,
+    ) {
+        let interruptible = policy.barge_in.speech || policy.barge_in.digits;
+        if self.speech.is_silent() {
+            self.speech.synthesizer_deadline = Some(now + self.settings.limits.synthesizer);
+        }
+        let utterance = self.speech.begin(Spoken { asked_by, started: false, interruptible });
+        self.turn.asked_to_speak.get_or_insert(now);
+        let text = match &content {
+            SpeechContent::Text(text) => text.clone(),
+            SpeechContent::Recording(name) => format!("[{name}]"),
+        };
+        self.fact(CallEvent::Said { speaker: Speaker::Bot, text, confidence: None }, now);
+        self.outputs.push_back(Output::Media(MediaCommand::Announce { utterance, policy }));
+        self.outputs.push_back(Output::Speak(SpeakRequest { utterance, content, voice }));
+    }
+
+    /// Stops everything the bot says. Media reports each as finished.
+    pub(super) fn stop_speaking(&mut self) {
+        for utterance in self.speech.ids() {
+            self.outputs.push_back(Output::CancelSpeech(utterance));
+        }
+        self.outputs.push_back(Output::Media(MediaCommand::CancelAll));
+    }
+
+    pub(super) fn prompt_finished(&mut self, prompt: PromptId, completed: bool, now: Time) {
+        self.tell_conversation(Heard::PromptFinished { prompt, completed }, now);
+    }
+
+    fn note(&mut self, event: Event, now: Time) {
+        let event = match event {
+            Event::StateEntered { state } => CallEvent::StateEntered { state },
+            Event::Understood { intent, slot } => CallEvent::Understood { intent, slot },
+            Event::NotUnderstood { count, .. } => CallEvent::NotUnderstood { count },
+            Event::NoInput { count } => CallEvent::NoInput { count },
+            Event::ToolFinished { tool, outcome } => {
+                let (status, error) = match outcome {
+                    Ok(status) => (Some(status), None),
+                    Err(ToolError::TimedOut) => (None, Some("no answer in time".to_owned())),
+                    Err(ToolError::Failed(why)) => (None, Some(why)),
+                };
+                CallEvent::ToolFinished { tool, status, error }
+            }
+            Event::Outcome { name } => CallEvent::Outcome { name },
+            Event::BotFailed { state, what } => {
+                CallEvent::EngineFailed { error: format!("bot, state '{state}': {what}") }
+            }
+            // The transfer's own fact says it with its status; values of variables stay within the call.
+            Event::TransferFinished { .. } | Event::VariableSet { .. } => return,
+        };
+        self.fact(event, now);
+    }
+}
+
+fn cause_of(reason: HangUpReason) -> EndCause {
+    match reason {
+        HangUpReason::Finished | HangUpReason::NotUnderstood | HangUpReason::TooManyTurns => EndCause::BotHungUp,
+        HangUpReason::EngineFailed => EndCause::EngineFailed,
+        HangUpReason::BotFailed => EndCause::InternalError,
+    }
+}

@@ -1,0 +1,113 @@
+//! The caller's speech: from voice activity to the bot's ear.
+
+use std::time::Duration;
+
+use offhook_call_media::TurnTimes;
+use offhook_conversation::Input as Heard;
+use offhook_engine_api::{RecognizerEvent, UtteranceId};
+use offhook_time::Time;
+
+use super::CallControl;
+use crate::fact::{CallEvent, Speaker};
+use crate::ledger::TurnClock;
+use crate::speech::Owed;
+use crate::{Output, RecognizerCommand};
+
+impl CallControl {
+    pub(super) fn speech_started(&mut self, now: Time) {
+        self.reset_silence(now);
+        let protected = self.speech.first().is_some_and(|(_, spoken)| spoken.started && !spoken.interruptible);
+        self.listening.ignored = protected || !self.listening.wanted;
+        if self.listening.ignored {
+            return;
+        }
+        self.listening.hearing = true;
+        if self.listening.available {
+            self.outputs.push_back(Output::Recognizer(RecognizerCommand::StartUtterance));
+        }
+    }
+
+    pub(super) fn speech_confirmed(&mut self, stopped: Option<(UtteranceId, Duration)>, now: Time) {
+        if let Some((_, played)) = stopped {
+            self.barge_in(played, now);
+        }
+        if self.listening.hearing {
+            self.tell_conversation(Heard::SpeechStarted, now);
+        }
+    }
+
+    /// A cough, a click, or a word too short to tell. While the bot speaks it is nothing; while it listens the
+    /// recognizer may still know better.
+    pub(super) fn speech_rejected(&mut self, now: Time) {
+        if self.listening.hearing {
+            self.listening.hearing = false;
+            self.finish_utterance(false, now);
+        }
+    }
+
+    pub(super) fn speech_ended(&mut self, times: TurnTimes, now: Time) {
+        self.reset_silence(now);
+        if !std::mem::take(&mut self.listening.hearing) {
+            return;
+        }
+        self.turn = TurnClock {
+            last_voiced_arrived: Some(times.last_voiced_arrived_at),
+            last_voiced_released: Some(times.last_voiced_released_at),
+            speech_ended: Some(now),
+            ..TurnClock::default()
+        };
+        self.finish_utterance(true, now);
+    }
+
+    fn finish_utterance(&mut self, confirmed: bool, now: Time) {
+        if self.listening.available {
+            self.outputs.push_back(Output::Recognizer(RecognizerCommand::FinishUtterance));
+            let deadline = now + self.settings.limits.recognizer;
+            self.listening.owed.push_back(Owed { deadline, confirmed });
+        } else if confirmed && !self.settings.has_recognizer {
+            // Nobody can tell what was said: the bot's ladder leads the caller to the keys.
+            self.tell_conversation(Heard::NoMatch, now);
+        }
+    }
+
+    pub(super) fn handle_recognizer(&mut self, event: RecognizerEvent, now: Time) {
+        match event {
+            RecognizerEvent::Final { text, confidence } => {
+                if self.listening.owed.pop_front().is_none() {
+                    return;
+                }
+                self.turn.recognized = Some(now);
+                let said = CallEvent::Said { speaker: Speaker::Caller, text: text.clone(), confidence };
+                self.fact(said, now);
+                self.tell_conversation(Heard::Heard { text, confidence }, now);
+            }
+            RecognizerEvent::NoMatch => self.no_match(now),
+            RecognizerEvent::Failed(error) => {
+                self.fact(CallEvent::EngineFailed { error: error.to_string() }, now);
+                if self.listening.owed.is_empty() {
+                    return;
+                }
+                self.no_match(now);
+            }
+            RecognizerEvent::AudioDropped { frames } => {
+                let error = format!("the recognizer is too slow: {frames} frames were dropped");
+                self.fact(CallEvent::EngineFailed { error }, now);
+            }
+            RecognizerEvent::Ready | RecognizerEvent::StartOfInput | RecognizerEvent::Partial { .. } => {}
+        }
+    }
+
+    fn no_match(&mut self, now: Time) {
+        let Some(owed) = self.listening.owed.pop_front() else { return };
+        if owed.confirmed {
+            self.turn.recognized = Some(now);
+            self.tell_conversation(Heard::NoMatch, now);
+        }
+    }
+
+    pub(super) fn recognizer_is_late(&mut self, now: Time) {
+        let error = "the recognizer did not answer in time".to_owned();
+        self.fact(CallEvent::EngineFailed { error }, now);
+        self.no_match(now);
+    }
+}

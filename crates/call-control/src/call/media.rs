@@ -1,0 +1,136 @@
+//! What the media half reports.
+
+use std::time::Duration;
+
+use offhook_call_media::MediaEvent;
+use offhook_conversation::Input as Heard;
+use offhook_engine_api::{SynthesizerEvent, UtteranceId};
+use offhook_time::Time;
+
+use super::CallControl;
+use crate::fact::CallEvent;
+use crate::ledger::TurnClock;
+use crate::speech::{AskedBy, Spoken};
+use crate::{CommandOutcome, Output, Refusal, Role};
+
+impl CallControl {
+    pub(super) fn handle_media(&mut self, event: MediaEvent, now: Time) {
+        match event {
+            MediaEvent::SpeechStarted { .. } => self.speech_started(now),
+            MediaEvent::SpeechConfirmed { stopped } => self.speech_confirmed(stopped, now),
+            MediaEvent::SpeechRejected { .. } => self.speech_rejected(now),
+            MediaEvent::SpeechEnded { times } => self.speech_ended(times, now),
+            MediaEvent::Digit { digit, stopped, .. } => self.digit(digit, stopped, now),
+            MediaEvent::PlaybackStarted { utterance, audio_at } => self.playback_started(utterance, audio_at, now),
+            MediaEvent::PlaybackFinished { utterance, completed, .. } => {
+                self.utterance_finished(utterance, completed, now);
+            }
+            MediaEvent::SpeechRefused { utterance, .. } => self.utterance_failed(utterance, "too long to play", now),
+            MediaEvent::RtpTimeout { .. } => {
+                self.fact(CallEvent::RtpTimeout, now);
+                let spent = self.settings.turn_policy.rtp_timeout;
+                self.deadlines.rtp = Some(now + self.settings.limits.rtp_timeout.saturating_sub(spent));
+            }
+            MediaEvent::RtpResumed { .. } => {
+                self.deadlines.rtp = None;
+                self.fact(CallEvent::RtpResumed, now);
+            }
+            MediaEvent::RouteRefused { .. } | MediaEvent::RemoteLearned { .. } => {}
+            // Dropping it here is the point: the worker never frees memory.
+            MediaEvent::Discard(_) => {}
+            MediaEvent::Closed(report) => {
+                self.report = Some(report);
+                self.media_open = false;
+            }
+        }
+    }
+
+    fn digit(&mut self, digit: char, stopped: Option<(UtteranceId, Duration)>, now: Time) {
+        self.reset_silence(now);
+        self.fact(CallEvent::Dtmf { digit }, now);
+        if let Some((_, played)) = stopped {
+            self.barge_in(played, now);
+        }
+        // The turn of a key begins with the key.
+        self.turn = TurnClock { last_voiced_arrived: Some(now), ..TurnClock::default() };
+        match &self.settings.role {
+            Role::Bot(_) => self.tell_conversation(Heard::Digit(digit), now),
+            Role::Bridge(_) => self.outputs.push_back(Output::BridgeDtmf { digit }),
+            Role::Echo => {}
+        }
+    }
+
+    pub(super) fn barge_in(&mut self, played: Duration, now: Time) {
+        self.fact(CallEvent::BargeIn { played_ms: played.as_millis() as u64 }, now);
+    }
+
+    fn playback_started(&mut self, utterance: UtteranceId, audio_at: Time, now: Time) {
+        self.reset_silence(now);
+        self.speech.synthesizer_deadline = None;
+        if let Some(spoken) = self.speech.get_mut(utterance) {
+            spoken.started = true;
+        }
+        if let Some(ledger) = self.turn.close(audio_at, now) {
+            self.fact(CallEvent::TurnCompleted { ledger }, now);
+        }
+        self.turn = TurnClock::default();
+    }
+
+    fn utterance_finished(&mut self, utterance: UtteranceId, completed: bool, now: Time) {
+        self.reset_silence(now);
+        let Some(spoken) = self.speech.finish(utterance) else { return };
+        self.await_next_utterance(now);
+        match spoken.asked_by {
+            AskedBy::Conversation(prompt) => self.prompt_finished(prompt, completed, now),
+            AskedBy::Api(id) => {
+                let outcome = if completed {
+                    CommandOutcome::Succeeded
+                } else {
+                    CommandOutcome::Failed(Refusal::failed("it was interrupted"))
+                };
+                self.finish_command(id, outcome, now);
+            }
+        }
+    }
+
+    /// The next utterance in line must begin in time too.
+    fn await_next_utterance(&mut self, now: Time) {
+        let waiting = self.speech.first().is_some_and(|(_, spoken)| !spoken.started);
+        self.speech.synthesizer_deadline = waiting.then(|| now + self.settings.limits.synthesizer);
+    }
+
+    pub(super) fn handle_synthesizer(&mut self, event: SynthesizerEvent, now: Time) {
+        match event {
+            // Audio and completion go straight to media.
+            SynthesizerEvent::Audio { .. } | SynthesizerEvent::SpeakComplete { .. } => {}
+            SynthesizerEvent::Failed { utterance, error } => {
+                self.utterance_failed(utterance, &error.to_string(), now);
+            }
+        }
+    }
+
+    pub(super) fn synthesizer_is_late(&mut self, now: Time) {
+        self.speech.synthesizer_deadline = None;
+        let Some((utterance, _)) = self.speech.first() else { return };
+        self.outputs.push_back(Output::CancelSpeech(utterance));
+        self.utterance_failed(utterance, "the synthesizer did not answer in time", now);
+    }
+
+    fn utterance_failed(&mut self, utterance: UtteranceId, why: &str, now: Time) {
+        let Some(spoken) = self.speech.finish(utterance) else { return };
+        self.fact(CallEvent::EngineFailed { error: why.to_owned() }, now);
+        self.outputs.push_back(Output::Media(offhook_call_media::MediaCommand::Cancel { utterance }));
+        self.await_next_utterance(now);
+        let Spoken { asked_by, .. } = spoken;
+        match asked_by {
+            AskedBy::Conversation(prompt) => self.tell_conversation(Heard::SynthesizerFailed { prompt }, now),
+            AskedBy::Api(id) => self.finish_command(id, CommandOutcome::Failed(Refusal::failed(why)), now),
+        }
+    }
+
+    pub(super) fn reset_silence(&mut self, now: Time) {
+        if self.deadlines.silence.is_some() {
+            self.deadlines.silence = Some(now + self.settings.limits.silence);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the bot is saying and what the recognizer owes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use offhook_conversation::PromptId;
+use offhook_engine_api::UtteranceId;
+use offhook_time::Time;
+
+use crate::CommandId;
+
+/// Who asked for an utterance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AskedBy {
+    Conversation(PromptId),
+    Api(CommandId),
+}
+
+/// An utterance that has not finished.
+#[derive(Clone, Debug)]
+pub(crate) struct Spoken {
+    pub asked_by: AskedBy,
+    pub started: bool,
+    /// Whether speech or a digit may interrupt it.
+    pub interruptible: bool,
+}
+
+/// The utterances that have not finished, in the order in which they are spoken.
+#[derive(Debug, Default)]
+pub(crate) struct SpeechBook {
+    last: u32,
+    pending: BTreeMap<UtteranceId, Spoken>,
+    /// By when the first one must have begun to play.
+    pub synthesizer_deadline: Option<Time>,
+}
+
+impl SpeechBook {
+    pub fn begin(&mut self, spoken: Spoken) -> UtteranceId {
+        self.last += 1;
+        let utterance = UtteranceId(self.last);
+        self.pending.insert(utterance, spoken);
+        utterance
+    }
+
+    pub fn get_mut(&mut self, utterance: UtteranceId) -> Option<&mut Spoken> {
+        self.pending.get_mut(&utterance)
+    }
+
+    pub fn finish(&mut self, utterance: UtteranceId) -> Option<Spoken> {
+        self.pending.remove(&utterance)
+    }
+
+    /// The utterance that plays or plays next.
+    pub fn first(&self) -> Option<(UtteranceId, &Spoken)> {
+        self.pending.iter().next().map(|(utterance, spoken)| (*utterance, spoken))
+    }
+
+    pub fn ids(&self) -> Vec<UtteranceId> {
+        self.pending.keys().copied().collect()
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+/// A result that the recognizer owes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owed {
+    pub deadline: Time,
+    /// Voice activity took the sound for speech. Otherwise only a result that fits counts: a cough is no turn.
+    pub confirmed: bool,
+}
+
+/// What the recognizer is doing.
+#[derive(Debug, Default)]
+pub(crate) struct Listening {
+    /// Engine opened and not failed.
+    pub available: bool,
+    /// The conversation waits for something.
+    pub wanted: bool,
+    /// The caller is speaking.
+    pub hearing: bool,
+    /// The speech goes over an utterance that must not be interrupted: what is heard is not for the bot.
+    pub ignored: bool,
+    pub owed: VecDeque<Owed>,
+}
+
+impl Listening {
+    pub fn deadline(&self) -> Option<Time> {
+        self.owed.front().map(|owed| owed.deadline)
+    }
+}
