@@ -1,5 +1,7 @@
 //! Our own raw messages: the folder is the expectation, the file name says what is odd. Dropping a file in is all.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test fail like the test")]
+
 mod message_support;
 
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! Whatever bytes come: no panic, no loss, and the same result however a stream is cut.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test fail like the test")]
+
 mod message_support;
 
 use message_support::{fixture_folder, parse};

@@ -1,5 +1,7 @@
 //! Offer and answer (RFC 3264) as tables: what comes in, what stream comes out.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test fail like the test")]
+
 mod message_support;
 
 use std::net::SocketAddr;
@@ -86,6 +88,8 @@ fn no_common_codec_no_audio_and_no_address_are_told_apart() {
         (audio(""), NegotiationError::NoAudio),
         (sdp("", "m=audio 4000 RTP/AVP 0\r\n"), NegotiationError::NoAddress),
         (sdp("c=IN IP4 host.example.com\r\n", "m=audio 4000 RTP/AVP 0\r\n"), NegotiationError::NoAddress),
+        (sdp("c=IN IP4 224.2.36.42/127\r\n", "m=audio 4000 RTP/AVP 0\r\n"), NegotiationError::NoAddress),
+        (sdp("c=IN IP4 255.255.255.255\r\n", "m=audio 4000 RTP/AVP 0\r\n"), NegotiationError::NoAddress),
         (sdp("c=IN IP6 2001:db8::1\r\n", "m=audio 4000 RTP/AVP 0\r\n"), NegotiationError::NoAddress),
     ] {
         assert_eq!(answer(&offered, &local()).unwrap_err(), error, "{offered}");
@@ -125,6 +129,8 @@ fn every_form_of_hold_stops_our_audio() {
         let (_, stream) = answer(&held, &local()).unwrap();
 
         assert!(!stream.direction.sends(), "{held}");
+        assert_eq!(stream.rtp_target(), None);
+        assert!(stream.rtcp_target().is_none_or(|address| !address.ip().is_unspecified()));
     }
 }
 
@@ -178,6 +184,8 @@ fn rtcp_goes_where_the_peer_says() {
         ("a=rtcp:4100\r\n", "192.0.2.1:4100", false),
         ("a=rtcp:4100 IN IP4 192.0.2.9\r\n", "192.0.2.9:4100", false),
         ("a=rtcp-mux\r\n", "192.0.2.1:4000", true),
+        ("a=rtcp:somewhere\r\n", "192.0.2.1:4001", false),
+        ("a=rtcp:9 IN IP4 0.0.0.0\r\n", "192.0.2.1:9", false),
     ] {
         let (description, stream) =
             answer(&audio(&format!("m=audio 4000 RTP/AVP 0\r\n{attributes}")), &local()).unwrap();
@@ -235,6 +243,16 @@ fn our_offer_answered_by_ourselves_is_the_same_stream_from_both_ends() {
     assert_eq!(caller_stream.telephone_event, Some(101));
     assert_eq!((caller_stream.remote_rtp, callee_stream.remote_rtp), (callee.rtp, caller.rtp));
     assert!(caller_stream.rtcp_mux && callee_stream.rtcp_mux);
+}
+
+#[test]
+fn an_answer_may_number_codecs_in_its_own_way() {
+    let answered = audio("m=audio 4000 RTP/AVP 8 96\r\na=rtpmap:96 telephone-event/8000\r\n");
+
+    let stream = apply_answer(&offer(&local()), &answered, &local()).unwrap();
+
+    assert_eq!((stream.payload_type, stream.receive_payload_type), (8, 8));
+    assert_eq!((stream.telephone_event, stream.receive_telephone_event), (Some(96), Some(101)));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The torture messages of RFC 4475 and RFC 5118 give what `sip-fixtures/EXPECTED.tsv` says, as far as the bytes
 //! alone decide it. The running server answers the rest of the table elsewhere.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test fail like the test")]
+
 mod message_support;
 
 use std::collections::BTreeMap;

@@ -99,6 +99,9 @@ impl Message {
                 Some(body) => body,
                 None => return Err(head.broken(Fault::BodyCutShort, bytes.len())),
             },
+            Ok(None) if rest.len() > limits.body_bytes => {
+                return Err(head.broken(Fault::TooLarge("the body"), end));
+            }
             Ok(None) => rest,
             Err(fault) => return Err(head.broken(fault, end)),
         };
@@ -145,13 +148,18 @@ impl Request {
     }
 
     /// A response to this request (RFC 3261 §8.2.6.2): Via, From, To, Call-ID and CSeq are copied byte for byte.
-    /// `to_tag` is added to a To that has none; a 100 has none of ours.
+    /// `to_tag` is added to a To that has none; a 100 has none of ours. Record-Route, which only a response that makes
+    /// a dialog carries (§12.1.1), is the caller's to copy.
     pub fn response(&self, status: StatusCode, to_tag: Option<&str>) -> Response {
         let mut response = Response::new(status);
         for name in [header::VIA, header::FROM, header::TO, header::CALL_ID, header::CSEQ] {
             for line in self.headers.lines(name) {
                 response.headers.push(name, line);
             }
+        }
+        // §8.2.6.1: only a 100 carries the Timestamp back.
+        if let (StatusCode::TRYING, Some(timestamp)) = (status, self.headers.get(header::TIMESTAMP)) {
+            response.headers.push(header::TIMESTAMP, timestamp);
         }
         if let (Some(tag), Ok(mut to)) = (to_tag, self.headers.to())
             && to.tag().is_none()

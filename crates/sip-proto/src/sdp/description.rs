@@ -102,15 +102,14 @@ impl SessionDescription {
     }
 
     /// Where the writer wants RTCP of a stream: `a=rtcp` (RFC 3605), the RTP port where both share one, else the next.
+    /// An `a=rtcp` that makes no sense is overlooked.
     pub fn rtcp_address_of(&self, media: &MediaDescription) -> Option<SocketAddr> {
         let rtp = self.rtp_address_of(media)?;
-        if let Some(value) = media.attribute("rtcp") {
-            let mut words = value.split_whitespace();
-            let port = words.next()?.parse().ok()?;
-            let address = words.nth(2).and_then(|address| address.parse().ok());
-            return Some(SocketAddr::new(address.unwrap_or(rtp.ip()), port));
+        if let Some(written) = media.attribute("rtcp").and_then(|value| rtcp_attribute(value, rtp.ip())) {
+            return Some(written);
         }
-        let port = if media.has_flag("rtcp-mux") { rtp.port() } else { rtp.port().checked_add(1)? };
+        let shared = media.has_flag("rtcp-mux");
+        let port = if shared { rtp.port() } else { rtp.port().checked_add(1).unwrap_or(rtp.port()) };
         Some(SocketAddr::new(rtp.ip(), port))
     }
 
@@ -184,6 +183,17 @@ impl MediaDescription {
             (number.parse() == Ok(payload_type)).then(|| rest.trim())
         })
     }
+}
+
+/// `port [IN IP4 address]`.
+fn rtcp_attribute(value: &str, rtp: IpAddr) -> Option<SocketAddr> {
+    let mut words = value.split_whitespace();
+    let port = words.next()?.parse().ok().filter(|port| *port != 0)?;
+    let address = words
+        .nth(2)
+        .and_then(|address| address.parse().ok())
+        .filter(|address: &IpAddr| !address.is_unspecified());
+    Some(SocketAddr::new(address.unwrap_or(rtp), port))
 }
 
 /// Some devices write `20.0`; more than a second is nonsense.

@@ -1,6 +1,6 @@
 //! Offer and answer (RFC 3264).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use thiserror::Error;
 
@@ -112,6 +112,13 @@ pub fn apply_answer(
     let mux_offered = offer.media[index].has_flag("rtcp-mux");
     let mut stream = choose(answer, index, &LocalCapabilities { prefer_own_order: false, ..local.clone() })?;
     stream.rtcp_mux &= mux_offered;
+    // What we receive carries the numbers of our offer.
+    let ours = &offer.media[index];
+    let number = |wanted: &Codec| {
+        ours.payload_types().find(|pt| ours.rtpmap(*pt).is_some_and(|map| wanted.matches(&map)))
+    };
+    stream.receive_payload_type = number(&stream.codec).unwrap_or(stream.payload_type);
+    stream.receive_telephone_event = stream.telephone_event.and(telephone_event(ours, local, &stream.codec));
     Ok(stream)
 }
 
@@ -133,6 +140,10 @@ fn choose(
     if !is_hold && remote_rtp.is_ipv6() != local.rtp.ip().to_canonical().is_ipv6() {
         return Err(NegotiationError::NoAddress);
     }
+    if [remote_rtp, remote_rtcp].iter().any(|address| reaches_many(address.ip())) {
+        return Err(NegotiationError::NoAddress);
+    }
+    let events = telephone_event(media, local, &codec);
     // Their hold by address means that they want nothing from us (RFC 3264 §8.4).
     let their_view = theirs.direction_of(media).and(Direction::new(true, !is_hold));
     Ok(NegotiatedStream {
@@ -140,9 +151,11 @@ fn choose(
         remote_rtp,
         remote_rtcp,
         rtcp_mux: local.rtcp_mux && media.has_flag("rtcp-mux"),
-        telephone_event: telephone_event(media, local, &codec),
+        telephone_event: events,
+        receive_telephone_event: events,
         codec,
         payload_type,
+        receive_payload_type: payload_type,
         ptime_ms: packet_time(theirs, media, local),
         direction: their_view.reversed().and(local.direction),
         crypto: media.attributes_named("crypto").map(|line| line.trim().to_owned()).collect(),
@@ -291,4 +304,9 @@ fn describe(local: &LocalCapabilities, media: Vec<MediaDescription>) -> SessionD
 fn is_plain_audio(media: &MediaDescription) -> bool {
     let profile = media.protocol.to_ascii_uppercase();
     media.kind == "audio" && matches!(profile.as_str(), "RTP/AVP" | "RTP/AVPF")
+}
+
+/// A call is between two; an address of many would make us flood a network.
+fn reaches_many(address: IpAddr) -> bool {
+    address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
 }

@@ -97,23 +97,39 @@ impl LocalCapabilities {
 pub struct NegotiatedStream {
     /// Which `m=` section it is.
     pub media_index: usize,
-    /// Where our RTP goes. `0.0.0.0` or port 0 never: then the direction does not send.
+    /// What the peer wrote for RTP; `0.0.0.0` on hold. Send to [`NegotiatedStream::rtp_target`].
     pub remote_rtp: SocketAddr,
-    /// Where our RTCP goes.
+    /// What the peer wrote for RTCP. Send to [`NegotiatedStream::rtcp_target`].
     pub remote_rtcp: SocketAddr,
     /// RTP and RTCP share a port (RFC 5761).
     pub rtcp_mux: bool,
     /// The codec; of ours, so its order and parameters are known.
     pub codec: Codec,
-    /// The payload type we send it with: the peer's number. What we receive may carry [`Codec::payload_type`]
-    /// of our offer or this one.
+    /// The payload type we send it with: the peer's number.
     pub payload_type: u8,
+    /// The payload type the peer sends it with: our own number (RFC 3264 §5.1), which differs from the peer's only
+    /// where the peer answered our offer with another one.
+    pub receive_payload_type: u8,
     /// The payload type of telephone events that we send, where both know them at the codec's clock rate.
     pub telephone_event: Option<u8>,
+    /// The payload type the peer sends telephone events with.
+    pub receive_telephone_event: Option<u8>,
     /// Milliseconds per packet that we send.
     pub ptime_ms: u16,
     /// Our own view: `sends()` means that we send.
     pub direction: Direction,
     /// `a=crypto` lines of the peer, raw.
     pub crypto: Vec<String>,
+}
+
+impl NegotiatedStream {
+    /// Where RTP goes now; `None` while the direction lets us send nothing.
+    pub fn rtp_target(&self) -> Option<SocketAddr> {
+        Some(self.remote_rtp).filter(|address| self.direction.sends() && !address.ip().is_unspecified())
+    }
+
+    /// Where RTCP goes, on hold too; `None` while the peer names no address.
+    pub fn rtcp_target(&self) -> Option<SocketAddr> {
+        Some(self.remote_rtcp).filter(|address| !address.ip().is_unspecified())
+    }
 }
