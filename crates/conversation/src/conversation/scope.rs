@@ -73,8 +73,8 @@ impl Memory {
 
     fn scope(&self, clock: Json) -> Scope {
         // Configured values are trusted: a URL may begin with one as it is.
-        let config: BTreeMap<&str, Value> =
-            self.config.iter().map(|(name, value)| (name.as_str(), Value::from_safe_string(value.clone()))).collect();
+        let config: BTreeMap<String, Value> =
+            self.config.iter().map(|(name, value)| (name.clone(), Value::from_safe_string(value.clone()))).collect();
         let turn = serde_json::json!({
             "text": self.turn.text,
             "count": self.turn.count,
@@ -89,7 +89,7 @@ impl Memory {
         let mut scope: Scope =
             self.variables.iter().map(|(name, value)| (name.clone(), template_value(value))).collect();
         scope.extend([
-            ("config".to_owned(), Value::from_iter(config)),
+            ("config".to_owned(), Value::from(config)),
             ("call".to_owned(), template_value(&self.call)),
             ("turn".to_owned(), template_value(&turn)),
             ("answer".to_owned(), answer.as_ref().map_or(Value::UNDEFINED, template_value)),

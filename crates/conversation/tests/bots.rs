@@ -1,0 +1,56 @@
+//! The bots that ship with offhook: each passes its check and its own dialogues.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use offhook_conversation::{Bot, TestReport, run_tests};
+
+#[test]
+fn every_bot_passes_its_check_and_its_tests() {
+    let mut bots = 0;
+    for file in bot_files() {
+        let report = play(&file);
+
+        assert!(report.passed(), "{report}");
+        bots += 1;
+    }
+    assert!(bots >= 3);
+}
+
+#[test]
+fn the_sample_bots_are_tested_well() {
+    assert!(play(&folder().join("after-sales.yaml")).tests.len() >= 12);
+    assert!(play(&folder().join("after-sales-zh.yaml")).tests.len() >= 8);
+    assert!(!play(&folder().join("hello.yaml")).tests.is_empty());
+}
+
+#[test]
+fn a_wrong_expectation_makes_a_test_fail_with_its_line() {
+    let hello = fs::read_to_string(folder().join("hello.yaml")).unwrap();
+    let wrong = hello.replace("bot: One tea", "bot: One coffee");
+    assert_ne!(hello, wrong);
+
+    let report = run_tests(&Arc::new(Bot::parse(&wrong, "hello.yaml").unwrap()));
+
+    assert!(!report.passed());
+    let text = report.to_string();
+    assert!(text.contains("FAIL") && text.contains("expected: bot: …One coffee…"), "{text}");
+}
+
+fn play(file: &Path) -> TestReport {
+    let yaml = fs::read_to_string(file).unwrap();
+    let bot = Bot::parse(&yaml, &file.display().to_string()).unwrap_or_else(|errors| panic!("{errors}"));
+    run_tests(&Arc::new(bot))
+}
+
+fn bot_files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    files
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bots")
+}
