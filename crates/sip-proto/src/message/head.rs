@@ -145,6 +145,10 @@ impl Head {
     }
 
     fn read_header(&mut self, line: &[u8]) -> Result<(), Fault> {
+        // Whoever takes it for a line end reads other headers than we do.
+        if line.contains(&b'\r') {
+            return Err(Fault::HeaderLine("a lone carriage return"));
+        }
         let colon = line.iter().position(|b| *b == b':').ok_or(Fault::HeaderLine("no colon"))?;
         let name =
             lex::token(lex::trim(&line[..colon])).ok_or(Fault::HeaderLine("the name is not a token"))?;
@@ -196,11 +200,14 @@ impl Head {
 impl StartLine {
     fn parse(line: Vec<u8>) -> Self {
         let line = lex::trim(&line);
+        let broken = |fault, method| StartLine::Broken { fault, method };
+        if line.contains(&b'\r') {
+            return broken(Fault::StartLine("a lone carriage return"), None);
+        }
         let is_response = line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
         if is_response {
             return Self::response(line).unwrap_or_else(|fault| StartLine::Broken { fault, method: None });
         }
-        let broken = |fault, method| StartLine::Broken { fault, method };
         let (Some(first), Some(last)) =
             (line.iter().position(|b| lex::is_lws(*b)), line.iter().rposition(|b| lex::is_lws(*b)))
         else {
