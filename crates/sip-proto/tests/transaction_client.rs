@@ -1,5 +1,7 @@
 //! The two client transactions of RFC 3261 §17.1, driven from deadline to deadline.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test fail like the test")]
+
 use offhook_sip_proto::transaction::{
     Cause, InviteClientTransaction, NonInviteClientTransaction, Reliability, Timing, invite_client,
     non_invite_client,

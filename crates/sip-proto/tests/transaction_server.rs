@@ -1,5 +1,7 @@
 //! The two server transactions of RFC 3261 §17.2, driven from deadline to deadline.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a test fail like the test")]
+
 use offhook_sip_proto::transaction::{
     Cause, InviteServerTransaction, NonInviteServerTransaction, Reliability, Timing, invite_server,
     non_invite_server,

@@ -228,8 +228,10 @@ impl Endpoint {
         } else {
             (ClientMachine::Other(NonInviteClientTransaction::new(bytes, timing, reliability, now)), None)
         };
-        if let Some((call, transaction)) = user {
-            self.calls.calls.entry(call).or_default().clients.insert(transaction, number);
+        if let Some((call, transaction)) = user
+            && let Some(known) = self.calls.calls.get_mut(&call)
+        {
+            known.clients.insert(transaction, number);
         }
         self.client_keys.insert(key.clone(), number);
         let acks = Vec::new();

@@ -30,7 +30,7 @@ impl Endpoint {
         via.stamp(peer.remote);
         request.headers.set_top_via(&via);
         let route = wire::response_route(&via, peer);
-        if self.is_full(&request.method) {
+        if self.is_full(&request) {
             return self.refuse_overload(&request, route);
         }
         let number = self.number();
@@ -114,10 +114,9 @@ impl Endpoint {
     pub(super) fn refuse_orphan(&mut self, number: u64, now: Time) {
         let Some(entry) = self.servers.get(&number).filter(|entry| entry.is_unanswered()) else { return };
         let Some(request) = entry.request.clone() else { return };
-        let status = match request.method {
-            Method::Invite => StatusCode::SERVER_INTERNAL_ERROR,
-            ref other => after_the_end(other),
-        };
+        let is_invite = request.method == Method::Invite;
+        let status =
+            if is_invite { StatusCode::SERVER_INTERNAL_ERROR } else { after_the_end(&request.method) };
         self.answer(number, &request, status, now);
     }
 
@@ -226,22 +225,10 @@ impl Endpoint {
         let is_inside = request.headers.to().is_ok_and(|to| to.tag().is_some());
         if !is_inside {
             self.set_user(number, User::Unclaimed);
-            self.events.push_back(match request.method {
-                Method::Invite => EndpointEvent::NewCall { transaction, request, peer },
-                Method::Ack
-                | Method::Bye
-                | Method::Cancel
-                | Method::Options
-                | Method::Register
-                | Method::Refer
-                | Method::Notify
-                | Method::Info
-                | Method::Update
-                | Method::Prack
-                | Method::Subscribe
-                | Method::Message
-                | Method::Publish
-                | Method::Other(_) => EndpointEvent::OutOfDialog { transaction, request, peer },
+            self.events.push_back(if request.method == Method::Invite {
+                EndpointEvent::NewCall { transaction, request, peer }
+            } else {
+                EndpointEvent::OutOfDialog { transaction, request, peer }
             });
             return;
         }
@@ -287,16 +274,21 @@ impl Endpoint {
         self.send_response(number, response, now);
     }
 
-    fn is_full(&self, method: &Method) -> bool {
+    /// What belongs to a call that was let in has some room of its own: a BYE makes space.
+    fn is_full(&self, request: &Request) -> bool {
         let limits = &self.config.tables;
-        self.servers.len() >= limits.server_transactions
-            || (*method == Method::Invite && self.pending_invites >= limits.pending_invites)
+        let is_inside = request.method == Method::Cancel || dialog_of(request).is_some();
+        let headroom = if is_inside { limits.server_transactions / 8 } else { 0 };
+        self.servers.len() >= limits.server_transactions + headroom
+            || (request.method == Method::Invite && self.pending_invites >= limits.pending_invites)
     }
 
     /// Without a transaction: what is short is memory.
     fn refuse_overload(&mut self, request: &Request, route: Peer) {
         self.counters.overload += 1;
-        let mut response = self.own_response(request, StatusCode::SERVICE_UNAVAILABLE);
+        let tag = wire::stateless_tag(request);
+        let mut response = request.response(StatusCode::SERVICE_UNAVAILABLE, Some(&tag));
+        self.sign(&mut response);
         response.headers.push(header::RETRY_AFTER, self.config.retry_after.to_string());
         self.transmit(route, response.to_bytes());
     }

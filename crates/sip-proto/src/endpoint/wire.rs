@@ -63,6 +63,17 @@ pub(super) fn is_our_via(via: &Via, sent_by: &(Host, u16)) -> bool {
     via.host == sent_by.0 && via.sent_by_port() == sent_by.1
 }
 
+/// RFC 3261 §8.2.7: an answer without a transaction has the same tag each time. Equal for equal requests on every
+/// machine (FNV-1a); it names no dialog, so it need not be a secret.
+pub(super) fn stateless_tag(request: &Request) -> String {
+    let parts = [header::VIA, header::FROM, header::CALL_ID, header::CSEQ];
+    let bytes = parts.iter().filter_map(|name| request.headers.get(name)).flatten();
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
 /// The ACK for a 3xx-6xx (RFC 3261 §17.1.1.3).
 pub(super) fn ack_for_failure(invite: &Request, response: &Response) -> Request {
     let mut ack = sibling(invite, Method::Ack);

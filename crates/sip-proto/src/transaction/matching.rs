@@ -38,10 +38,8 @@ impl ServerKey {
     /// # Errors
     /// [`BadValue`] for a header that a parsed message always has.
     pub fn of(request: &Request) -> Result<Self, BadValue> {
-        let method = match &request.method {
-            Method::Ack => Method::Invite,
-            method => method.clone(),
-        };
+        let is_ack = request.method == Method::Ack;
+        let method = if is_ack { Method::Invite } else { request.method.clone() };
         Self::with_method(request, method)
     }
 

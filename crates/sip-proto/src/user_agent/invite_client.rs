@@ -22,7 +22,7 @@ pub enum InviteClientEvent {
     /// Where the INVITE had no offer, [`InviteClient::acknowledge`] with the answer.
     Answered {
         /// The confirmed dialog.
-        dialog: Dialog,
+        dialog: Box<Dialog>,
         /// The 2xx.
         response: Response,
     },
@@ -227,7 +227,8 @@ impl InviteClient {
         self.send_ack(self.forks.len() - 1);
         if is_wanted {
             self.state = State::Answered;
-            self.events.push_back(InviteClientEvent::Answered { dialog, response: response.clone() });
+            let (dialog, response) = (Box::new(dialog), response.clone());
+            self.events.push_back(InviteClientEvent::Answered { dialog, response });
         } else {
             self.hang_up(dialog, peer, ids);
             if matches!(self.state, State::Cancelling | State::Calling { .. }) {

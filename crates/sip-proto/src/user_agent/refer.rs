@@ -50,6 +50,8 @@ pub struct ReferClient {
     patience: Duration,
     state: State,
     actions: VecDeque<SipAction>,
+    /// What was reported last: news only.
+    latest: Option<ReferProgress>,
     progress: VecDeque<ReferProgress>,
 }
 
@@ -88,6 +90,7 @@ impl ReferClient {
             patience,
             state: State::Referring,
             actions: VecDeque::from([SipAction::Request { transaction, request, destination }]),
+            latest: None,
             progress: VecDeque::new(),
         }
     }
@@ -162,7 +165,7 @@ impl ReferClient {
         }
         if status.is_success() {
             self.state = State::Subscribed { until: now + self.patience };
-            self.progress.push_back(ReferProgress::Trying);
+            self.step(ReferProgress::Trying);
         } else {
             self.finish(ReferProgress::Failed(status));
         }
@@ -211,14 +214,15 @@ impl ReferClient {
     }
 
     fn step(&mut self, progress: ReferProgress) {
-        if self.progress.back() != Some(&progress) {
+        if self.latest != Some(progress) {
+            self.latest = Some(progress);
             self.progress.push_back(progress);
         }
     }
 
     fn finish(&mut self, progress: ReferProgress) {
         self.state = State::Done;
-        self.progress.push_back(progress);
+        self.step(progress);
     }
 }
 
