@@ -49,7 +49,7 @@ const RMS: [u32; 128] = {
     let mut level = 0;
     while level < table.len() {
         table[level] = (rms >> 32) as u32;
-        rms = rms * ratio >> 40;
+        rms = (rms * ratio) >> 40;
         level += 1;
     }
     table
@@ -76,9 +76,9 @@ impl NoiseGenerator {
     /// One sample of noise with a root mean square of `rms`.
     pub(crate) fn sample(&mut self, rms: i64) -> i16 {
         // Uniform noise peaks at √3 times its root mean square; 1.7320508 in 2^-16.
-        let peak = rms * 113_512 >> 16;
+        let peak = (rms * 113_512) >> 16;
         let unit = i64::from(self.step() >> 16) - 0x8000;
-        (unit * peak >> 15).clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
+        ((unit * peak) >> 15).clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
     }
 
     /// Marsaglia's xorshift with period 2^32 - 1.

@@ -1,5 +1,11 @@
 //! What the jitter buffer promises, on seeded networks. Figures are printed: `cargo test -- --nocapture`.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test prints its figures, and its helpers may panic"
+)]
+
 mod support;
 
 use std::time::Duration;
@@ -124,7 +130,8 @@ fn five_percent_loss_is_reported_once_per_packet_and_costs_no_delay() {
     for ptime_ms in [10, 20, 30, 60] {
         let mut random = randomness(7);
         let mut packets = through(stream(3_000, ptime_ms), |_| NETWORK);
-        packets.retain(|packet| index(packet.header.sequence.0) % 2_999 == 0 || random.below(20) != 0);
+        packets
+            .retain(|packet| index(packet.header.sequence.0).is_multiple_of(2_999) || random.below(20) != 0);
         let missing = 3_000 - packets.len();
         let mut buffer = buffer();
 

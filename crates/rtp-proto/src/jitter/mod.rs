@@ -30,7 +30,7 @@ use timeline::{Last, Timeline};
 /// concealment has faded out.
 const LOST_BEFORE_SILENCE: u32 = 3;
 
-/// Puts the packets of one stream in order and in time. Fixed memory of about 21 KiB.
+/// Puts the packets of one stream in order and in time. Fixed memory of about 14 KiB.
 #[derive(Clone, Debug)]
 pub struct JitterBuffer {
     config: JitterConfig,
@@ -150,6 +150,12 @@ impl JitterBuffer {
         if advance.is_some_and(|advance| advance.leaps(self.packet_samples, early)) {
             self.stop();
             return self.begin(packet, sequence, arrived_at);
+        }
+        if advance.is_none() && timestamp > timeline.highest_timestamp {
+            // Sent earlier, stamped later: its timestamp says nothing of the line.
+            self.statistics.late += 1;
+            self.spend(sequence, Spent::Late);
+            return Pushed::Late;
         }
         let samples = self.measure(packet, advance.and_then(|advance| advance.of_one_packet()));
         self.lateness.note(transit, self.nanos(samples), self.silent, arrived_at);

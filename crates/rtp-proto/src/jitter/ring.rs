@@ -7,8 +7,9 @@ use crate::{PayloadType, RtpHeader, RtpTimestamp, SequenceNumber};
 /// Places. The longest wait of 120 ms is twelve packets of 10 ms; the rest is room for bursts.
 pub(super) const PLACES: u64 = 64;
 
-/// Octets for payloads: 64 packets of 20 ms, 21 of 60 ms G.711. A power of two, so that positions may wrap.
-const STORE: usize = 16 * 1024;
+/// Octets for payloads, used in turn: one second of G.711, eight times the longest wait. A power of two, so that
+/// positions may wrap.
+const STORE: usize = 8 * 1024;
 
 /// The longest payload that fits a datagram of an Ethernet line.
 pub(super) const MAX_PAYLOAD: usize = 1_472;

@@ -112,7 +112,6 @@ mod tests {
 
         let intervals: Vec<_> = sent.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
         let mean = intervals.iter().sum::<u128>() / intervals.len() as u128;
-        println!("first after {:?}, mean {mean} ms", sent[0]);
         assert!((4_600..=5_400).contains(&mean), "mean {mean}");
         assert!(intervals.iter().all(|ms| (2_000..=6_200).contains(ms)), "{intervals:?}");
         assert!(sent[0] < Time::from_millis(3_200), "the first waits half as long");
