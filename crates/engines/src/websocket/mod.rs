@@ -5,17 +5,23 @@
 //! what the application sends appears in the call's own bounded ring. The protocol is in `PROTOCOL.md`, the control
 //! messages in `control.schema.json`.
 
+mod connection;
+mod control;
+mod downlink;
+mod echo;
+mod framing;
+mod hub;
 mod leg;
+mod outbox;
 
-use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use offhook_audio::Frame;
-use offhook_engine_api::{EngineError, EventSink};
 
+pub use echo::{EchoApplication, echo_application};
+pub use hub::BridgeHub;
 pub use leg::{BridgeLeg, BridgeUplink};
 
 /// Frames in the ring towards the line: 480 ms. A burst beyond it waits in the application's socket.
@@ -40,6 +46,9 @@ pub struct BridgeConfig {
     pub socket_backlog_frames: usize,
     /// Read and write buffer of each WebSocket in bytes.
     pub socket_buffer: usize,
+    /// Bytes of audio that are read ahead of the line for one call before its socket is left unread. What lies
+    /// within it a `clear` withdraws at once.
+    pub read_ahead_bytes: usize,
 }
 
 impl Default for BridgeConfig {
@@ -49,6 +58,7 @@ impl Default for BridgeConfig {
             connect_timeout: Duration::from_secs(5),
             socket_backlog_frames: 50,
             socket_buffer: 4096,
+            read_ahead_bytes: 256 * 1024,
         }
     }
 }
@@ -146,56 +156,4 @@ pub enum BridgeClosed {
     CannotConnect(String),
     /// The connection broke.
     Broken(String),
-}
-
-/// Owns all application sockets. Cheap to clone; the last one (legs included) ends the thread.
-#[derive(Clone)]
-pub struct BridgeHub {
-    _config: BridgeConfig,
-}
-
-impl fmt::Debug for BridgeHub {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BridgeHub")
-    }
-}
-
-impl BridgeHub {
-    /// Starts the hub's thread.
-    pub fn start(config: BridgeConfig) -> std::io::Result<BridgeHub> {
-        Ok(BridgeHub { _config: config })
-    }
-
-    /// Begins to connect one call to its application. Never blocks; what becomes of it is an event.
-    pub fn open(
-        &self,
-        start: BridgeStart,
-        downlink: Arc<ArrayQueue<Frame>>,
-        wake: Wake,
-        events: EventSink<BridgeEvent>,
-    ) -> Result<BridgeLeg, EngineError> {
-        let _ = (start, downlink, wake, events);
-        unimplemented!()
-    }
-
-    /// Lets the hub see what was pushed since the last flush: one system call, none where nothing was pushed.
-    pub fn flush(&self) {}
-}
-
-/// An application that returns everything it receives, for tests and benches.
-#[derive(Debug)]
-pub struct EchoApplication {
-    address: SocketAddr,
-}
-
-impl EchoApplication {
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-/// Runs an [`EchoApplication`] on a thread of its own until it is dropped.
-pub fn echo_application(listener: std::net::TcpListener) -> std::io::Result<EchoApplication> {
-    Ok(EchoApplication { address: listener.local_addr()? })
 }
