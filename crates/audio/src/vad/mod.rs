@@ -28,7 +28,7 @@ pub struct Voicing {
     pub periodicity: f32,
 }
 
-/// Judges a caller's audio frame by frame. About 12 KiB; nothing is allocated after [`Self::new`].
+/// Judges a caller's audio frame by frame. About 10 KiB; nothing is allocated after [`Self::new`].
 pub struct VoiceActivity {
     detector: Box<Detector>,
     periodicity: Periodicity,

@@ -1,4 +1,5 @@
 //! Reads `audio-samples` and feeds them the way a call does.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::path::{Path, PathBuf};
 
