@@ -8,7 +8,7 @@ use message_support::{fixture_folder, parse};
 use offhook_sip_proto::framing::{Framed, StreamFramer};
 use offhook_sip_proto::message::{Fault, FieldValue, Limits, Malformed, Message, NameAddr, Uri, Via};
 use offhook_sip_proto::policy::{Acceptance, verdict};
-use offhook_sip_proto::sdp::SessionDescription;
+use offhook_sip_proto::sdp::{LocalCapabilities, SessionDescription, answer, apply_answer, offer, reoffer};
 use proptest::prelude::*;
 
 proptest! {
@@ -65,7 +65,7 @@ proptest! {
 
     #[test]
     fn any_session_description_is_written_as_it_is_read(
-        lines in proptest::collection::vec("(v=0|s=x|t=0 0|[a-z]=[ -~]{0,20}|m=audio [0-9]{1,5} RTP/AVP [0-9]{1,3}|c=IN IP[46] [0-9.:]{1,12}|a=rtpmap:[0-9]{1,3} [A-Z]{1,4}/8000)", 0..20),
+        lines in proptest::collection::vec("(v=0|s=x|t=0 0|[a-z]=[ -~]{0,20}|m=audio 4000 RTP/AVP 0 8 101|c=IN IP4 192.0.2.1|a=(sendonly|rtcp-mux|rtcp:1|ptime:9|rtpmap:101 telephone-event/8000)|m=audio [0-9]{1,5} RTP/AVP [0-9]{1,3}|c=IN IP[46] [0-9.:]{1,12}|a=rtpmap:[0-9]{1,3} [A-Z]{1,4}/8000)", 0..20),
     ) {
         let text = format!("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n{}\r\n", lines.join("\r\n"));
         if let Ok(description) = SessionDescription::parse(text.as_bytes()) {
@@ -73,6 +73,15 @@ proptest! {
             let written = description.to_bytes();
             let again = SessionDescription::parse(&written).unwrap();
             prop_assert_eq!(again.to_bytes(), written);
+
+            let local = LocalCapabilities::g711("192.0.2.100:20000".parse().unwrap(), 7);
+            if let Ok((answered, stream)) = answer(&description, &local) {
+                prop_assert_eq!(answered.media.len(), description.media.len());
+                prop_assert_eq!(SessionDescription::parse(&answered.to_bytes()), Ok(answered.clone()));
+                prop_assert!(answered.media[stream.media_index].payload_types().any(|pt| pt == stream.payload_type));
+            }
+            let _ = apply_answer(&offer(&local), &description, &local);
+            let _ = reoffer(&description, &local);
         }
     }
 }

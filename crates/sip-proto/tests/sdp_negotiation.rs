@@ -196,6 +196,20 @@ fn rtcp_goes_where_the_peer_says() {
 }
 
 #[test]
+fn a_shared_port_that_only_one_side_wants_is_not_shared() {
+    let alone = LocalCapabilities { rtcp_mux: false, ..local() };
+    let wanted = audio("m=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\n");
+
+    let (description, answered) = answer(&wanted, &alone).unwrap();
+    let offered = apply_answer(&offer(&alone), &wanted, &alone).unwrap();
+
+    assert!(!description.media[0].has_flag("rtcp-mux"));
+    for stream in [answered, offered] {
+        assert_eq!((stream.rtcp_mux, stream.remote_rtcp), (false, address("192.0.2.1:4001")));
+    }
+}
+
+#[test]
 fn the_answer_to_an_ordinary_phone_is_what_it_should_be_to_the_letter() {
     let offered = audio(
         "m=audio 4000 RTP/AVP 9 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n",

@@ -1,6 +1,6 @@
 //! Which requests a user agent server refuses, and with what: the checks of RFC 3261 §8.2 in their order.
 //!
-//! Bytes that are no message never get here ([`Malformed`](crate::message::Malformed) answers those). [`admit`] judges a
+//! Bytes that are no message never get here ([`Malformed`] answers those). [`admit`] judges a
 //! request by itself; whether its user, dialog or transaction exists is decided by those who know.
 
 use crate::message::{

@@ -101,16 +101,17 @@ impl SessionDescription {
         Some(SocketAddr::new(self.connection_of(media)?.ip()?, media.port))
     }
 
-    /// Where the writer wants RTCP of a stream: `a=rtcp` (RFC 3605), the RTP port where both share one, else the next.
-    /// An `a=rtcp` that makes no sense is overlooked.
-    pub fn rtcp_address_of(&self, media: &MediaDescription) -> Option<SocketAddr> {
+    /// Where the writer wants RTCP of a stream: the RTP port where both sides agreed to share it (`muxed`), else what
+    /// `a=rtcp` says (RFC 3605), else the next port. An `a=rtcp` that makes no sense is overlooked.
+    pub fn rtcp_address_of(&self, media: &MediaDescription, muxed: bool) -> Option<SocketAddr> {
         let rtp = self.rtp_address_of(media)?;
+        if muxed {
+            return Some(rtp);
+        }
         if let Some(written) = media.attribute("rtcp").and_then(|value| rtcp_attribute(value, rtp.ip())) {
             return Some(written);
         }
-        let shared = media.has_flag("rtcp-mux");
-        let port = if shared { rtp.port() } else { rtp.port().checked_add(1).unwrap_or(rtp.port()) };
-        Some(SocketAddr::new(rtp.ip(), port))
+        Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1).unwrap_or(rtp.port())))
     }
 
     /// The packet time that holds for a stream.

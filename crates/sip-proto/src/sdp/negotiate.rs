@@ -109,9 +109,10 @@ pub fn apply_answer(
     if theirs.port == 0 {
         return Err(NegotiationError::NoAudio);
     }
-    let mux_offered = offer.media[index].has_flag("rtcp-mux");
-    let mut stream = choose(answer, index, &LocalCapabilities { prefer_own_order: false, ..local.clone() })?;
-    stream.rtcp_mux &= mux_offered;
+    // In an answer the order is the answerer's, and what we did not offer is not agreed on.
+    let rtcp_mux = offer.media[index].has_flag("rtcp-mux");
+    let local = &LocalCapabilities { prefer_own_order: false, rtcp_mux, ..local.clone() };
+    let mut stream = choose(answer, index, local)?;
     // What we receive carries the numbers of our offer.
     let ours = &offer.media[index];
     let number = |wanted: &Codec| {
@@ -132,7 +133,8 @@ fn choose(
     let (codec, payload_type) = common_codec(media, local).ok_or(NegotiationError::NoCommonCodec)?;
     let connection = theirs.connection_of(media).ok_or(NegotiationError::NoAddress)?;
     let remote_rtp = theirs.rtp_address_of(media).ok_or(NegotiationError::NoAddress)?;
-    let remote_rtcp = theirs.rtcp_address_of(media).ok_or(NegotiationError::NoAddress)?;
+    let rtcp_mux = local.rtcp_mux && media.has_flag("rtcp-mux");
+    let remote_rtcp = theirs.rtcp_address_of(media, rtcp_mux).ok_or(NegotiationError::NoAddress)?;
     // An IPv4 address in IPv6 clothes is reached over IPv4 (RFC 5118 §4.9).
     let [remote_rtp, remote_rtcp] =
         [remote_rtp, remote_rtcp].map(|a| SocketAddr::new(a.ip().to_canonical(), a.port()));
@@ -150,7 +152,7 @@ fn choose(
         media_index: index,
         remote_rtp,
         remote_rtcp,
-        rtcp_mux: local.rtcp_mux && media.has_flag("rtcp-mux"),
+        rtcp_mux,
         telephone_event: events,
         receive_telephone_event: events,
         codec,
