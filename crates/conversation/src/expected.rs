@@ -15,6 +15,8 @@ pub struct Expected {
     pub intents: Vec<IntentPhrases>,
     /// Typed values that may be spoken on their own.
     pub slots: Vec<SlotKind>,
+    /// Words that are likely here beyond the phrases, for recognizers that take hints.
+    pub hints: Vec<String>,
     /// Keys that are of use; `None` where a digit means nothing here.
     pub dtmf: Option<DtmfExpect>,
     /// Silence that ends the caller's turn.
@@ -35,7 +37,8 @@ impl Expected {
 pub struct IntentPhrases {
     /// Name of the intent in the bot file.
     pub intent: String,
-    /// Wordings in lower case without punctuation. `[word]` is optional, `(a|b)` is a choice, both may nest.
+    /// Wordings in lower case without punctuation but the apostrophe (`i'd like`), which `understand` ignores and a
+    /// pronouncing dictionary needs. `[word]` is optional, `(a|b)` is a choice, both may nest.
     pub phrases: Vec<String>,
 }
 

@@ -39,13 +39,14 @@ fn a_wrong_expectation_makes_a_test_fail_with_its_line() {
 }
 
 fn play(file: &Path) -> TestReport {
-    let yaml = fs::read_to_string(file).unwrap();
+    let yaml = fs::read_to_string(file).expect("a readable file");
     let bot = Bot::parse(&yaml, &file.display().to_string()).unwrap_or_else(|errors| panic!("{errors}"));
     run_tests(&Arc::new(bot))
 }
 
 fn bot_files() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder()).expect("the bots").flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     files
@@ -53,4 +54,25 @@ fn bot_files() -> Vec<PathBuf> {
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bots")
+}
+
+#[test]
+fn the_schema_describes_every_key_and_allows_no_other() {
+    let schema = Bot::json_schema();
+
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["required"], serde_json::json!(["bot", "start", "states"]));
+    for (key, property) in schema["properties"].as_object().unwrap() {
+        assert!(property.to_string().contains("description"), "`{key}` is not described");
+    }
+}
+
+#[test]
+fn the_version_of_a_bot_is_its_content() {
+    let hello = fs::read_to_string(folder().join("hello.yaml")).unwrap();
+    let version = |yaml: &str| Bot::parse(yaml, "hello.yaml").unwrap().version().to_owned();
+
+    assert_eq!(version(&hello).len(), 16);
+    assert_eq!(version(&hello), version(&hello));
+    assert_ne!(version(&hello), version(&hello.replace("Hello!", "Hi!")));
 }

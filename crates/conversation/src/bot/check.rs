@@ -12,7 +12,12 @@ use super::place::Place;
 use super::templates::Templates;
 
 /// Finds all mistakes of a file that serde could read, in the order of their lines.
-pub(crate) fn check(file: &BotFile, templates: &Templates, source: &str, file_name: &str) -> Result<(), BotErrors> {
+pub(crate) fn check(
+    file: &BotFile,
+    templates: &Templates,
+    source: &str,
+    file_name: &str,
+) -> Result<(), BotErrors> {
     let mut report = Report::new(source, file_name);
     shape::check(file, &mut report);
     names::check(file, &mut report);

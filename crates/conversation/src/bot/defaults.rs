@@ -17,7 +17,9 @@ pub(super) fn fill(file: &mut BotFile) {
 /// Said before the call ends because something of ours failed.
 pub(crate) fn apology(language: Language) -> &'static str {
     match language {
-        Language::English => "I am sorry, something went wrong on our side. Please call again later. Goodbye.",
+        Language::English => {
+            "I am sorry, something went wrong on our side. Please call again later. Goodbye."
+        }
         Language::Chinese => "非常抱歉，系统出现故障，请您稍后再拨。再见。",
     }
 }
@@ -41,8 +43,16 @@ const ENGLISH: Words = Words {
 };
 
 const CHINESE: Words = Words {
-    no_input: ["抱歉，我没有听到您的声音。", "还是没有听到您的声音，请您说话。", "没有听到您的声音，请您稍后再拨。再见。"],
-    no_match: ["抱歉，我没有听懂。", "抱歉，还是没有听懂，请您换个说法。", "非常抱歉，没能听懂您的意思，请您稍后再拨。再见。"],
+    no_input: [
+        "抱歉，我没有听到您的声音。",
+        "还是没有听到您的声音，请您说话。",
+        "没有听到您的声音，请您稍后再拨。再见。",
+    ],
+    no_match: [
+        "抱歉，我没有听懂。",
+        "抱歉，还是没有听懂，请您换个说法。",
+        "非常抱歉，没能听懂您的意思，请您稍后再拨。再见。",
+    ],
 };
 
 fn ladder(words: [&str; 3]) -> Ladder {

@@ -289,9 +289,9 @@ pub(crate) struct Branch {
 pub(crate) struct Listen {
     /// By intent.
     pub intents: Named<Go>,
-    /// After yes.
+    /// After yes; the key 1 means it too where the state has no keys of its own.
     pub yes: Option<Go>,
-    /// After no.
+    /// After no; the key 2 means it too where the state has no keys of its own.
     pub no: Option<Go>,
     /// By key.
     pub keys: Named<Go>,
@@ -301,6 +301,8 @@ pub(crate) struct Listen {
     pub filled: Option<Go>,
     /// Where to go when it was rejected too often.
     pub given_up: Option<Go>,
+    /// Words that are likely here, for recognizers that take hints.
+    pub hints: Vec<String>,
     /// What to do when the caller is silent.
     pub no_input: Option<At<Ladder>>,
     /// What to do when the caller is not understood.
@@ -350,6 +352,8 @@ pub(crate) struct TestFile {
     /// User part of the caller's address.
     #[serde(default)]
     pub caller: String,
+    /// When the call comes in, such as `2026-01-05 10:00`; without it, this Monday at ten.
+    pub time: Option<At<String>>,
     /// Values for `config`.
     #[serde(default)]
     pub config: BTreeMap<String, String>,

@@ -70,7 +70,10 @@ impl Bot {
 
     /// Names of transfer targets with their addresses; `None` = the server's configuration must know the name.
     pub fn targets(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.file.targets.iter().map(|(name, target)| (name.as_str(), target.uri.as_ref().map(|uri| uri.as_str())))
+        self.file
+            .targets
+            .iter()
+            .map(|(name, target)| (name.as_str(), target.uri.as_ref().map(|uri| uri.as_str())))
     }
 
     /// Names of the states.

@@ -9,7 +9,8 @@ const CHINESE_DIGITS: [char; 10] = ['零', '一', '二', '三', '四', '五', '�
 /// Digit by digit, with a pause after every fourth of a long even number: `one two three four, five six …`.
 pub(crate) fn digits(text: &str, language: Language) -> String {
     let digits: Vec<usize> = text.chars().filter_map(|c| c.to_digit(10)).map(|d| d as usize).collect();
-    let pause_every = if digits.len() > 4 && digits.len() % 4 == 0 { 4 } else { digits.len().max(1) };
+    let pause_every =
+        if digits.len() > 4 && digits.len().is_multiple_of(4) { 4 } else { digits.len().max(1) };
     let groups = digits.chunks(pause_every);
     match language {
         Language::English => groups
@@ -54,15 +55,26 @@ pub(crate) fn date(text: &str, language: Language) -> String {
     match language {
         Language::English => format!("{} {}", MONTHS[month - 1], ordinal(day)),
         Language::Chinese => {
-            let year: String = year.chars().filter_map(|c| c.to_digit(10)).map(|d| CHINESE_DIGITS[d as usize]).collect();
+            let year: String =
+                year.chars().filter_map(|c| c.to_digit(10)).map(|d| CHINESE_DIGITS[d as usize]).collect();
             format!("{year}年{}月{}日", chinese_number(month as u64), chinese_number(day as u64))
         }
     }
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 fn calendar_date(text: &str) -> Option<(String, usize, usize)> {
@@ -71,7 +83,8 @@ fn calendar_date(text: &str) -> Option<(String, usize, usize)> {
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
     let year_is_plain = year.len() == 4 && year.chars().all(|c| c.is_ascii_digit());
     let (month, day) = (month.parse().ok()?, day.parse().ok()?);
-    (year_is_plain && (1..=12).contains(&month) && (1..=31).contains(&day)).then(|| (year.to_owned(), month, day))
+    (year_is_plain && (1..=12).contains(&month) && (1..=31).contains(&day))
+        .then(|| (year.to_owned(), month, day))
 }
 
 fn ordinal(day: usize) -> String {
@@ -100,7 +113,15 @@ fn ordinal(day: usize) -> String {
 
 fn english_number(value: u64) -> String {
     const TEENS: [&str; 10] = [
-        "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
         "nineteen",
     ];
     const TENS: [&str; 10] =
@@ -129,8 +150,14 @@ fn with_rest(head: String, rest: u64, joint: &str) -> String {
 }
 
 fn chinese_number(value: u64) -> String {
-    const UNITS: [(u64, &str); 6] =
-        [(1_0000_0000_0000, "万亿"), (1_0000_0000, "亿"), (1_0000, "万"), (1000, "千"), (100, "百"), (10, "十")];
+    const UNITS: [(u64, &str); 6] = [
+        (1_0000_0000_0000, "万亿"),
+        (1_0000_0000, "亿"),
+        (1_0000, "万"),
+        (1000, "千"),
+        (100, "百"),
+        (10, "十"),
+    ];
     if value < 10 {
         return CHINESE_DIGITS[value as usize].to_string();
     }

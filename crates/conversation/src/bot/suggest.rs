@@ -22,7 +22,11 @@ pub(crate) fn remedy<'a>(
     }
     let mut all: Vec<&str> = candidates.into_iter().collect();
     all.sort_unstable();
-    if all.is_empty() { format!("this file has no {kind} yet; add it") } else { format!("known are: {}", all.join(", ")) }
+    if all.is_empty() {
+        format!("this file has no {kind} yet; add it")
+    } else {
+        format!("known are: {}", all.join(", "))
+    }
 }
 
 /// Levenshtein distance in characters, a swap of neighbours counting once.

@@ -37,7 +37,8 @@ impl Templates {
             _ => AutoEscape::None,
         });
         environment.set_formatter(|out, state, value| {
-            let text = if value.is_none() || value.is_undefined() { String::new() } else { value.to_string() };
+            let text =
+                if value.is_none() || value.is_undefined() { String::new() } else { value.to_string() };
             let in_url = matches!(state.auto_escape(), AutoEscape::Custom(_)) && !value.is_safe();
             let text = if in_url { percent_encode(&text) } else { text };
             out.write_str(&text).map_err(|_| Error::from(ErrorKind::WriteFailure))
@@ -161,7 +162,10 @@ mod tests {
     fn an_endless_template_runs_out_of_fuel() {
         let templates = Templates::new(Language::English);
 
-        let error = templates.speech("{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}", &scope());
+        let error = templates.speech(
+            "{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}",
+            &scope(),
+        );
 
         assert_eq!(error.unwrap_err().kind(), ErrorKind::OutOfFuel);
     }
@@ -170,14 +174,19 @@ mod tests {
     fn speech_has_single_blanks() {
         let templates = Templates::new(Language::English);
 
-        assert_eq!(templates.speech("  Hello\n  {{ missing.field }} {{ 12 | digits }} ", &scope()).unwrap(), "Hello one two");
+        assert_eq!(
+            templates.speech("  Hello\n  {{ missing.field }} {{ 12 | digits }} ", &scope()).unwrap(),
+            "Hello one two"
+        );
     }
 
     #[test]
     fn unknown_filters_are_told_from_known_ones() {
         let templates = Templates::new(Language::English);
 
-        assert!(templates.is_filter("digits") && templates.is_filter("upper") && templates.is_filter("default"));
+        assert!(
+            templates.is_filter("digits") && templates.is_filter("upper") && templates.is_filter("default")
+        );
         assert!(!templates.is_filter("digitz"));
     }
 }

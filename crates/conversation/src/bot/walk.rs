@@ -62,7 +62,9 @@ pub(crate) fn successors(file: &BotFile, state: &StateFile) -> Vec<At<String>> {
     next.extend(state.when.iter().map(|branch| branch.goto.clone()));
     next.extend(state.goto.clone());
     if let Some(listen) = &state.listen {
-        next.extend(ladders(file, listen).flat_map(|ladder| ladder.iter()).filter_map(|rung| rung.goto.clone()));
+        next.extend(
+            ladders(file, listen).flat_map(|ladder| ladder.iter()).filter_map(|rung| rung.goto.clone()),
+        );
         let anywhere = file.anywhere.intents.values().chain(file.anywhere.keys.values());
         next.extend(anywhere.filter_map(destination));
     }
@@ -74,7 +76,10 @@ pub(crate) fn every_jump(file: &BotFile) -> Vec<(Option<&str>, &Go)> {
     let anywhere = file.anywhere.intents.values().chain(file.anywhere.keys.values()).map(|go| (None, go));
     let states = file.states.iter();
     anywhere
-        .chain(states.flat_map(|(name, state)| jumps(state).into_iter().map(move |go| (Some(name.as_str()), go))))
+        .chain(
+            states
+                .flat_map(|(name, state)| jumps(state).into_iter().map(move |go| (Some(name.as_str()), go))),
+        )
         .collect()
 }
 

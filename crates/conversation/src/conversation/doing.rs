@@ -171,14 +171,20 @@ impl Conversation {
         }));
     }
 
-    pub(super) fn handle_transfer_outcome(&mut self, transfer: TransferId, outcome: TransferOutcome, now: Time) {
+    pub(super) fn handle_transfer_outcome(
+        &mut self,
+        transfer: TransferId,
+        outcome: TransferOutcome,
+        now: Time,
+    ) {
         let Phase::Transferring(transferring) = &self.phase else { return };
         if transferring.sent.is_none_or(|(id, _)| id != transfer) {
             return;
         }
         match outcome {
             TransferOutcome::Succeeded => {
-                let target = target_of(&self.bot, &self.state, transferring.index).unwrap_or_default().to_owned();
+                let target =
+                    target_of(&self.bot, &self.state, transferring.index).unwrap_or_default().to_owned();
                 self.event(Event::TransferFinished { target, failure: None });
                 self.phase = Phase::Over;
             }
@@ -248,7 +254,9 @@ fn request(bot: &Bot, id: ToolId, name: &str, tool: &ToolFile, scope: &Scope) ->
 fn filled(bot: &Bot, body: &Json, scope: &Scope) -> Result<Json, Failure> {
     Ok(match body {
         Json::String(text) => Json::String(bot.templates().text(text, scope)?),
-        Json::Array(items) => Json::Array(items.iter().map(|item| filled(bot, item, scope)).collect::<Result<_, _>>()?),
+        Json::Array(items) => {
+            Json::Array(items.iter().map(|item| filled(bot, item, scope)).collect::<Result<_, _>>()?)
+        }
         Json::Object(fields) => Json::Object(
             fields
                 .iter()

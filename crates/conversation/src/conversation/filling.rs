@@ -17,7 +17,9 @@ impl Conversation {
     pub(super) fn understood(&mut self, understanding: Understanding, now: Time) {
         let question = match &self.phase {
             Phase::Listening(listening) => listening.question.clone(),
-            Phase::Waiting | Phase::Calling(_) | Phase::Transferring(_) | Phase::Leaving(_) | Phase::Over => return,
+            Phase::Waiting | Phase::Calling(_) | Phase::Transferring(_) | Phase::Leaving(_) | Phase::Over => {
+                return;
+            }
         };
         let bot = Arc::clone(&self.bot);
         let Some(listen) = listen_of(&bot, &self.state) else { return };

@@ -10,8 +10,8 @@ use crate::bot::digits_of;
 use crate::bot::file::{Listen, Rung, SlotFile};
 use crate::understand::words;
 use crate::{
-    Bot, DtmfExpect, Event, Expected, HangUpReason, IntentPhrases, NoMatchReason, Output, SlotKind, Understanding,
-    understand,
+    Bot, DtmfExpect, Event, Expected, HangUpReason, IntentPhrases, NoMatchReason, Output, SlotKind,
+    Understanding, understand,
 };
 
 /// The key that ends a number early.
@@ -74,6 +74,8 @@ impl Conversation {
         let max_speech = self.bot.file().turn.max_speech.0;
         let may_interrupt = self.speaking.barge_in().speech;
         match &mut self.phase {
+            // Whoever types has no voice: tones in the audio sound like speech to some detectors.
+            Phase::Listening(listening) if !listening.keys.is_empty() => {}
             Phase::Listening(listening) if may_interrupt => listening.timer = Timer::Speech(now + max_speech),
             Phase::Listening(_)
             | Phase::Calling(_)
@@ -86,6 +88,9 @@ impl Conversation {
 
     pub(super) fn handle_heard(&mut self, text: &str, confidence: Option<f32>, now: Time) {
         let Phase::Listening(listening) = &self.phase else { return };
+        if !listening.keys.is_empty() {
+            return;
+        }
         if words(text).is_empty() {
             return self.handle_unclear(now);
         }
@@ -106,6 +111,9 @@ impl Conversation {
     /// A sound without sense. It does not end a prompt: a cough is no interruption.
     pub(super) fn handle_unclear(&mut self, now: Time) {
         let Phase::Listening(listening) = &mut self.phase else { return };
+        if !listening.keys.is_empty() {
+            return;
+        }
         if self.speaking.is_silent() {
             self.memory.turn.text.clear();
             self.no_match(NoMatchReason::NothingAwaited, String::new(), now);
@@ -157,13 +165,19 @@ impl Conversation {
             let next = self.go(go, now);
             return self.run_result(next, now);
         }
-        let yes_or_no = listening.expected.slots.contains(&SlotKind::YesNo) && listening.keys.is_empty();
+        // 1 and 2 answer a yes-or-no question, unless the state gives keys a meaning of their own.
+        let has_menu = is_answer && listen.is_some_and(|listen| !listen.keys.is_empty());
+        let asks_number = is_answer && awaits_number.is_some();
+        let yes_or_no = !has_menu
+            && !asks_number
+            && listening.expected.slots.contains(&SlotKind::YesNo)
+            && listening.keys.is_empty();
         match (awaits_number, key) {
-            (_, '1') if yes_or_no && !(is_answer && awaits_number.is_some()) => {
+            (_, '1') if yes_or_no => {
                 self.stop_prompts();
                 self.understood(Understanding::Yes, now);
             }
-            (_, '2') if yes_or_no && !(is_answer && awaits_number.is_some()) => {
+            (_, '2') if yes_or_no => {
                 self.stop_prompts();
                 self.understood(Understanding::No, now);
             }
@@ -233,9 +247,11 @@ impl Conversation {
         let bot = Arc::clone(&self.bot);
         let Some(state) = bot.file().states.get(self.state.as_str()) else { return Ok(()) };
         let confirm = match &self.phase {
-            Phase::Listening(listening) if listening.question == Question::Confirm => {
-                state.listen.as_ref().and_then(|listen| slot_of(&bot, listen)).and_then(|(_, slot)| slot.confirm.as_ref())
-            }
+            Phase::Listening(listening) if listening.question == Question::Confirm => state
+                .listen
+                .as_ref()
+                .and_then(|listen| slot_of(&bot, listen))
+                .and_then(|(_, slot)| slot.confirm.as_ref()),
             Phase::Listening(_)
             | Phase::Waiting
             | Phase::Calling(_)
@@ -261,10 +277,13 @@ impl Conversation {
         let ladder = listen.and_then(|listen| listen.no_match.as_ref()).or(bot.file().no_match.as_ref());
         let rungs = ladder.map_or(&[][..], |ladder| ladder.as_slice());
         let wrong_length = match reason {
-            NoMatchReason::WrongLength => listen.and_then(|listen| slot_of(&bot, listen)).map(|(_, slot)| slot),
+            NoMatchReason::WrongLength => {
+                listen.and_then(|listen| slot_of(&bot, listen)).map(|(_, slot)| slot)
+            }
             NoMatchReason::NothingAwaited | NoMatchReason::Ambiguous | NoMatchReason::LowConfidence => None,
         };
-        let next = self.climb(rungs.get(rung_of(count, rungs.len())).map(|rung| &rung.value), wrong_length, now);
+        let next =
+            self.climb(rungs.get(rung_of(count, rungs.len())).map(|rung| &rung.value), wrong_length, now);
         self.run_result(next, now);
     }
 
@@ -337,7 +356,9 @@ fn rung_of(count: u32, rungs: usize) -> usize {
 fn expected(bot: &Bot, question: &Question, listen: &Listen) -> Expected {
     let file = bot.file();
     let (of_state, slots) = match question {
-        Question::State => (listen.intents.keys().map(|name| name.as_str()).collect(), state_slots(bot, listen)),
+        Question::State => {
+            (listen.intents.keys().map(|name| name.as_str()).collect(), state_slots(bot, listen))
+        }
         // A correction ("no, it is one two three …") may give the value again.
         Question::Confirm => {
             let again = slot_of(bot, listen).map(|(_, slot)| slot_kind(slot));
@@ -365,6 +386,7 @@ fn expected(bot: &Bot, question: &Question, listen: &Listen) -> Expected {
         dtmf: dtmf(bot, question, listen, &slots),
         intents,
         slots,
+        hints: listen.hints.clone(),
         end_of_speech,
         no_input_after: listen.no_input_after.unwrap_or(file.turn.no_input_after).0,
     }
@@ -374,7 +396,8 @@ fn expected(bot: &Bot, question: &Question, listen: &Listen) -> Expected {
 const END_OF_NUMBER: Duration = Duration::from_millis(1000);
 
 fn state_slots(bot: &Bot, listen: &Listen) -> Vec<SlotKind> {
-    let mut slots: Vec<SlotKind> = slot_of(bot, listen).map(|(_, slot)| slot_kind(slot)).into_iter().collect();
+    let mut slots: Vec<SlotKind> =
+        slot_of(bot, listen).map(|(_, slot)| slot_kind(slot)).into_iter().collect();
     if (listen.yes.is_some() || listen.no.is_some()) && !slots.contains(&SlotKind::YesNo) {
         slots.push(SlotKind::YesNo);
     }
@@ -404,7 +427,8 @@ fn dtmf(bot: &Bot, question: &Question, listen: &Listen, slots: &[SlotKind]) -> 
     if let Some((min, max)) = number {
         return Some(DtmfExpect { min, max, terminator: Some(TERMINATOR) });
     }
-    let has_menu = !bot.file().anywhere.keys.is_empty() || (*question == Question::State && !listen.keys.is_empty());
+    let has_menu =
+        !bot.file().anywhere.keys.is_empty() || (*question == Question::State && !listen.keys.is_empty());
     let takes_one = has_menu || slots.contains(&SlotKind::YesNo);
     takes_one.then_some(DtmfExpect { min: 1, max: 1, terminator: None })
 }

@@ -81,7 +81,11 @@ struct Failure(String);
 
 impl From<minijinja::Error> for Failure {
     fn from(error: minijinja::Error) -> Self {
-        Failure(error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind())))
+        Failure(
+            error
+                .detail()
+                .map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind())),
+        )
     }
 }
 
@@ -114,9 +118,13 @@ impl Conversation {
             Input::NoInput => self.handle_no_input(now),
             Input::Digit(key) => self.handle_digit(key, now),
             Input::SpeechStarted => self.handle_speech_started(now),
-            Input::PromptFinished { prompt, completed } => self.handle_prompt_finished(prompt, completed, now),
+            Input::PromptFinished { prompt, completed } => {
+                self.handle_prompt_finished(prompt, completed, now)
+            }
             Input::ToolResult { tool, outcome } => self.handle_tool_result(tool, outcome, now),
-            Input::TransferOutcome { transfer, outcome } => self.handle_transfer_outcome(transfer, outcome, now),
+            Input::TransferOutcome { transfer, outcome } => {
+                self.handle_transfer_outcome(transfer, outcome, now)
+            }
             Input::Deadline => self.handle_deadline(now),
             Input::CallerHungUp => self.handle_caller_hung_up(),
             Input::RecognizerFailed => self.handle_recognizer_failed(now),
@@ -169,7 +177,11 @@ impl Conversation {
                 let start = self.bot.file().start.value.clone();
                 self.run(Next::Enter(start), now);
             }
-            Phase::Listening(_) | Phase::Calling(_) | Phase::Transferring(_) | Phase::Leaving(_) | Phase::Over => {}
+            Phase::Listening(_)
+            | Phase::Calling(_)
+            | Phase::Transferring(_)
+            | Phase::Leaving(_)
+            | Phase::Over => {}
         }
     }
 
@@ -329,6 +341,7 @@ impl Conversation {
                 Next::Enter(state)
             }
             Some(_) | None => {
+                self.failing = true;
                 let family = self.bot.family();
                 self.say_text(defaults::apology(family));
                 Next::Leave(reason)

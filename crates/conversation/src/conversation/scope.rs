@@ -73,8 +73,11 @@ impl Memory {
 
     fn scope(&self, clock: Json) -> Scope {
         // Configured values are trusted: a URL may begin with one as it is.
-        let config: BTreeMap<String, Value> =
-            self.config.iter().map(|(name, value)| (name.clone(), Value::from_safe_string(value.clone()))).collect();
+        let config: BTreeMap<String, Value> = self
+            .config
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from_safe_string(value.clone())))
+            .collect();
         let turn = serde_json::json!({
             "text": self.turn.text,
             "count": self.turn.count,
@@ -221,7 +224,8 @@ mod tests {
 
     #[test]
     fn the_clock_knows_the_zone_and_the_weekday() {
-        let wall = WallClock { unix_ms_at_zero: 20_778 * 86_400_000 + 20 * 3_600_000, utc_offset_seconds: 8 * 3600 };
+        let wall =
+            WallClock { unix_ms_at_zero: 20_778 * 86_400_000 + 20 * 3_600_000, utc_offset_seconds: 8 * 3600 };
 
         let clock = clock(&wall, Time::ZERO);
 

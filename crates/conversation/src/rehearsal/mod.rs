@@ -2,6 +2,8 @@
 
 mod stage;
 
+pub(crate) use stage::wall_clock;
+
 use std::fmt;
 
 use serde::Serialize;
@@ -89,7 +91,8 @@ fn play(bot: &std::sync::Arc<Bot>, test: &TestFile) -> TestOutcome {
 
 /// Plays one line of a dialogue; what failed, if anything.
 fn stage_step(stage: &mut Stage<'_>, step: &At<TestStep>) -> Option<TestFailure> {
-    let fail = |expected: String, actual: String| Some(TestFailure { line: step.place.line, expected, actual });
+    let fail =
+        |expected: String, actual: String| Some(TestFailure { line: step.place.line, expected, actual });
     match &step.value {
         TestStep::Caller(text) => {
             stage.settle();
@@ -153,23 +156,31 @@ fn stage_step(stage: &mut Stage<'_>, step: &At<TestStep>) -> Option<TestFailure>
                 }
             }
         }),
-        TestStep::Called(calls) => calls.iter().find_map(|(tool, url)| match stage.until(|s| s.called(tool, url)) {
-            true => None,
-            false => fail(format!("{tool} is called with …{url}…"), format!("called were: {}", stage.calls())),
-        }),
+        TestStep::Called(calls) => {
+            calls.iter().find_map(|(tool, url)| match stage.until(|s| s.called(tool, url)) {
+                true => None,
+                false => {
+                    fail(format!("{tool} is called with …{url}…"), format!("called were: {}", stage.calls()))
+                }
+            })
+        }
         TestStep::TransferredTo(target) => match stage.until(|stage| stage.transferred_to(target)) {
             true => None,
             false => fail(format!("a transfer to {target}"), format!("state: {}", stage.state())),
         },
         TestStep::Outcome(outcome) => match stage.until(|stage| stage.outcome() == Some(outcome.as_str())) {
             true => None,
-            false => fail(format!("outcome: {outcome}"), format!("outcome: {}", stage.outcome().unwrap_or("none"))),
+            false => {
+                fail(format!("outcome: {outcome}"), format!("outcome: {}", stage.outcome().unwrap_or("none")))
+            }
         },
         TestStep::Ended(ended) => {
             stage.settle();
             match stage.has_ended() == *ended {
                 true => None,
-                false => fail(format!("ended: {ended}"), format!("ended: {}, state: {}", !ended, stage.state())),
+                false => {
+                    fail(format!("ended: {ended}"), format!("ended: {}, state: {}", !ended, stage.state()))
+                }
             }
         }
     }

@@ -23,7 +23,7 @@ const KEY_TIME: Duration = Duration::from_millis(300);
 /// More happenings than this in one step are an endless conversation.
 const MOST_HAPPENINGS: usize = 1000;
 
-/// Tests play on Monday, 5 January 2026, at ten in the morning.
+/// Tests that do not say when play on Monday, 5 January 2026, at ten in the morning.
 const WALL: WallClock = WallClock { unix_ms_at_zero: 1_767_607_200_000, utc_offset_seconds: 0 };
 
 /// The call of one test.
@@ -47,9 +47,10 @@ impl<'a> Stage<'a> {
     /// The call is up and the bot has begun to speak.
     pub(super) fn open(bot: &Arc<Bot>, test: &'a TestFile) -> Self {
         let now = Time::ZERO;
+        let wall = test.time.as_ref().and_then(|time| wall_clock(time)).unwrap_or(WALL);
         let mut stage = Stage {
             test,
-            conversation: Conversation::new(Arc::clone(bot), Seed::default(), WALL, now),
+            conversation: Conversation::new(Arc::clone(bot), Seed::default(), wall, now),
             now,
             agenda: BTreeMap::new(),
             planned: 0,
@@ -213,11 +214,15 @@ impl<'a> Stage<'a> {
                 self.speaks_until = self.now;
             }
             Output::CallTool(call) => self.call_tool(call),
-            Output::CancelTool(_) => self.agenda.retain(|_, input| !matches!(input, Input::ToolResult { .. })),
+            Output::CancelTool(_) => {
+                self.agenda.retain(|_, input| !matches!(input, Input::ToolResult { .. }))
+            }
             Output::Transfer(transfer) => self.transfer(transfer),
             Output::HangUp { .. } => self.hung_up = true,
             Output::Event(Event::Outcome { name }) => self.outcome = Some(name),
-            Output::Event(Event::BotFailed { what, .. }) => self.transcript.push(format!("(the bot failed: {what})")),
+            Output::Event(Event::BotFailed { what, .. }) => {
+                self.transcript.push(format!("(the bot failed: {what})"))
+            }
             Output::Event(
                 Event::StateEntered { .. }
                 | Event::Understood { .. }
@@ -262,6 +267,29 @@ impl<'a> Stage<'a> {
         self.planned += 1;
         self.agenda.insert((at, self.planned), input);
     }
+}
+
+/// `2026-01-05 10:00` as a wall clock; `None` where it is written otherwise.
+pub(crate) fn wall_clock(text: &str) -> Option<WallClock> {
+    let (date, time) = text.trim().split_once([' ', 'T'])?;
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (hour, minute) = time.split_once(':')?;
+    let (hour, minute) = (hour.parse::<i64>().ok()?, minute.parse::<i64>().ok()?);
+    let is_real = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && (0..24).contains(&hour)
+        && (0..60).contains(&minute);
+    let minutes = (days_from_civil(year, month, day) * 24 + hour) * 60 + minute;
+    is_real.then_some(WallClock { unix_ms_at_zero: minutes * 60_000, utc_offset_seconds: 0 })
+}
+
+/// Days since 1 January 1970. Counted in years that begin in March, so that the leap day comes last.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
 }
 
 fn not_stubbed() -> (Duration, Result<ToolAnswer, ToolFailure>) {

@@ -29,7 +29,20 @@ pub(crate) fn runs(words: &[String], language: Language) -> Vec<String> {
 pub(crate) fn is_filler(word: &str) -> bool {
     matches!(
         word,
-        "uh" | "um" | "er" | "erm" | "hm" | "mm" | "and" | "then" | "嗯" | "呃" | "啊" | "那" | "个" | "额" | "杠"
+        "uh" | "um"
+            | "er"
+            | "erm"
+            | "hm"
+            | "mm"
+            | "and"
+            | "then"
+            | "嗯"
+            | "呃"
+            | "啊"
+            | "那"
+            | "个"
+            | "额"
+            | "杠"
     ) || matches!(word, "dash" | "space")
 }
 
@@ -55,7 +68,9 @@ fn digits_at(readings: &[Reading], at: usize, after_digits: bool) -> (Option<Str
         Reading::Digits(digits) => (Some(digits.clone()), 1),
         Reading::Teen(value) => (Some(value.to_string()), 1),
         Reading::Ten(tens) => match next {
-            Some(Reading::Digits(unit)) if unit.len() == 1 && unit != "0" => (Some(format!("{}{unit}", tens / 10)), 2),
+            Some(Reading::Digits(unit)) if unit.len() == 1 && unit != "0" => {
+                (Some(format!("{}{unit}", tens / 10)), 2)
+            }
             _ => (Some(tens.to_string()), 1),
         },
         Reading::Times(times) => match next {
@@ -81,10 +96,8 @@ fn read(word: &str, language: Language) -> Reading {
     }
     match language {
         Language::English => english(word),
-        Language::Chinese => match chinese(word) {
-            Reading::Other => english(word),
-            reading => reading,
-        },
+        // English words inside Chinese are read too.
+        Language::Chinese => chinese(word).unwrap_or_else(|| english(word)),
     }
 }
 
@@ -92,7 +105,15 @@ fn english(word: &str) -> Reading {
     const UNITS: [&str; 10] =
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
     const TEENS: [&str; 10] = [
-        "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
         "nineteen",
     ];
     const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
@@ -120,7 +141,7 @@ fn english(word: &str) -> Reading {
     }
 }
 
-fn chinese(word: &str) -> Reading {
+fn chinese(word: &str) -> Option<Reading> {
     let digit = match word {
         "零" | "〇" | "洞" => '0',
         // 幺 is how 1 is said in numbers on the telephone, 两 how 2 is said before a measure word.
@@ -133,9 +154,9 @@ fn chinese(word: &str) -> Reading {
         "七" | "柒" | "拐" => '7',
         "八" | "捌" => '8',
         "九" | "玖" => '9',
-        _ => return Reading::Other,
+        _ => return None,
     };
-    Reading::Digits(digit.to_string())
+    Some(Reading::Digits(digit.to_string()))
 }
 
 #[cfg(test)]

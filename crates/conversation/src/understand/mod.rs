@@ -48,11 +48,13 @@ pub fn understand(text: &str, expected: &Expected) -> Understanding {
 
     let awaited = |digits: &str| expected.slots.iter().any(|slot| takes_digits(slot, digits.len()));
     let joined = runs.concat();
-    let mut fitting: Vec<&String> = runs.iter().filter(|run| awaited(run)).collect();
+    let mut fitting: Vec<&str> = runs.iter().map(String::as_str).filter(|run| awaited(run)).collect();
     fitting.dedup();
     match fitting.as_slice() {
         // A whole number of the awaited length is nothing else by chance.
-        [digits] if digits.len() > 1 || words.len() == 1 => return Understanding::Digits((*digits).clone()),
+        [digits] if digits.len() > 1 || words.len() == 1 => {
+            return Understanding::Digits((*digits).to_owned());
+        }
         [] if runs.len() > 1 && awaited(&joined) => return Understanding::Digits(joined),
         [] | [_] => {}
         [_, _, ..] => return no_match(NoMatchReason::Ambiguous, joined),
@@ -60,7 +62,11 @@ pub fn understand(text: &str, expected: &Expected) -> Understanding {
     match best_phrase(&words, expected, language) {
         Verdict::One(meaning) => meaning,
         Verdict::Several => no_match(NoMatchReason::Ambiguous, joined),
-        Verdict::None if is_number_gone_wrong(&joined, expected) => no_match(NoMatchReason::WrongLength, joined),
+        // A single digit in a sentence counts only where nothing else explains it.
+        Verdict::None if fitting.len() == 1 => Understanding::Digits(fitting.concat()),
+        Verdict::None if is_number_gone_wrong(&joined, expected) => {
+            no_match(NoMatchReason::WrongLength, joined)
+        }
         Verdict::None => no_match(NoMatchReason::NothingAwaited, joined),
     }
 }
@@ -83,7 +89,8 @@ fn best_phrase(words: &[String], expected: &Expected, language: Language) -> Ver
     let mut propose = |phrase: &str, meaning: Understanding| {
         // A phrase that cannot be read was refused when the bot file was checked.
         let Ok(pattern) = Pattern::parse(phrase) else { return };
-        let Some((start, end)) = pattern.find(words, |start| !yes_no::is_negated(words, start, language)) else {
+        let Some((start, end)) = pattern.find(words, |start| !yes_no::is_negated(words, start, language))
+        else {
             return;
         };
         let length = end - start;

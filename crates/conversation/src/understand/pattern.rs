@@ -97,9 +97,12 @@ fn expand(parts: &[Part], limit: usize) -> BTreeSet<Vec<String>> {
     for part in parts {
         let tails: BTreeSet<Vec<String>> = match part {
             Part::Word(word) => BTreeSet::from([vec![word.clone()]]),
-            Part::Choice(alternatives) => alternatives.iter().flat_map(|parts| expand(parts, limit)).collect(),
+            Part::Choice(alternatives) => {
+                alternatives.iter().flat_map(|parts| expand(parts, limit)).collect()
+            }
             Part::Optional(alternatives) => {
-                let mut tails: BTreeSet<_> = alternatives.iter().flat_map(|parts| expand(parts, limit)).collect();
+                let mut tails: BTreeSet<_> =
+                    alternatives.iter().flat_map(|parts| expand(parts, limit)).collect();
                 tails.insert(Vec::new());
                 tails
             }

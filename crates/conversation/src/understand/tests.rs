@@ -14,6 +14,7 @@ fn expected(language: &str, intents: &[(&str, &[&str])], slots: Vec<SlotKind>) -
             })
             .collect(),
         slots,
+        hints: Vec::new(),
         dtmf: None,
         end_of_speech: Duration::from_millis(700),
         no_input_after: Duration::from_secs(6),
@@ -156,19 +157,27 @@ fn chinese_yes_and_no_are_told_apart() {
 
 #[test]
 fn chinese_intents_and_numbers_are_found_in_a_sentence() {
-    let intents: &[(&str, &[&str])] = &[("order_status", &["查[一下|询][我的]订单"]), ("return", &["退货", "申请退款"])];
+    let intents: &[(&str, &[&str])] =
+        &[("order_status", &["查[一下|询][我的]订单"]), ("return", &["退货", "申请退款"])];
     let awaited = expected("zh", intents, vec![EIGHT]);
 
     assert_eq!(understand("你好，我想查一下我的订单。", &awaited), intent("order_status"));
     assert_eq!(understand("我不要退货，我要查订单", &awaited), intent("order_status"));
-    assert_eq!(understand("订单号是幺二三四五六七八", &awaited), Understanding::Digits("12345678".to_owned()));
+    assert_eq!(
+        understand("订单号是幺二三四五六七八", &awaited),
+        Understanding::Digits("12345678".to_owned())
+    );
     assert_eq!(reason(understand("一二三四五六七", &awaited)), NoMatchReason::WrongLength);
 }
 
 #[test]
 fn a_choice_gives_its_value() {
-    let size = |value: &str, phrase: &str| IntentPhrases { intent: value.to_owned(), phrases: vec![phrase.to_owned()] };
-    let awaited = expected("en", &[], vec![SlotKind::Choice(vec![size("s", "small"), size("l", "(large|big) [one]")])]);
+    let size = |value: &str, phrase: &str| IntentPhrases {
+        intent: value.to_owned(),
+        phrases: vec![phrase.to_owned()],
+    };
+    let awaited =
+        expected("en", &[], vec![SlotKind::Choice(vec![size("s", "small"), size("l", "(large|big) [one]")])]);
 
     assert_eq!(understand("the big one please", &awaited), Understanding::Choice("l".to_owned()));
 }

@@ -43,7 +43,10 @@ mod tests {
 
     #[test]
     fn punctuation_case_and_apostrophes_do_not_matter() {
-        assert_eq!(words("I'd like to CHECK my order, please!"), ["id", "like", "to", "check", "my", "order", "please"]);
+        assert_eq!(
+            words("I'd like to CHECK my order, please!"),
+            ["id", "like", "to", "check", "my", "order", "please"]
+        );
         assert_eq!(words("twenty-one"), ["twenty", "one"]);
         assert_eq!(words("  ...  "), [] as [&str; 0]);
     }

@@ -53,7 +53,10 @@ pub(crate) fn is_negated(words: &[String], start: usize, language: Language) -> 
         Language::Chinese => 2,
     };
     words[start.saturating_sub(reach)..start].iter().any(|word| {
-        matches!(word.as_str(), "not" | "dont" | "doesnt" | "didnt" | "isnt" | "wont" | "never" | "不" | "别" | "没")
+        matches!(
+            word.as_str(),
+            "not" | "dont" | "doesnt" | "didnt" | "isnt" | "wont" | "never" | "不" | "别" | "没"
+        )
     })
 }
 

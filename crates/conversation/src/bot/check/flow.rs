@@ -40,7 +40,11 @@ pub(super) fn check(file: &BotFile, report: &mut Report<'_>) {
 
 fn ladder_ends(state: Option<&str>, ladder: &At<Ladder>, report: &mut Report<'_>) {
     let Some(last) = ladder.last() else {
-        report.add(ladder.place, "the ladder has no rung", "add one that says something and one that goes on");
+        report.add(
+            ladder.place,
+            "the ladder has no rung",
+            "add one that says something and one that goes on",
+        );
         return;
     };
     if last.goto.is_none() && !last.hang_up {
@@ -55,11 +59,19 @@ fn ladder_ends(state: Option<&str>, ladder: &At<Ladder>, report: &mut Report<'_>
     }
     for rung in ladder.iter() {
         if rung.goto.is_some() && (rung.hang_up || rung.repeat) {
-            report.add(rung.place, "the rung leaves the state and does more", "keep `goto` alone, beside `say`");
+            report.add(
+                rung.place,
+                "the rung leaves the state and does more",
+                "keep `goto` alone, beside `say`",
+            );
         }
     }
     if let Some(early) = ladder.iter().rev().skip(1).find(|rung| rung.goto.is_some() || rung.hang_up) {
-        report.add(early.place, "the rungs below this one are never reached", "take them away, or move this one down");
+        report.add(
+            early.place,
+            "the rungs below this one are never reached",
+            "take them away, or move this one down",
+        );
     }
 }
 

@@ -101,6 +101,9 @@ fn tests(file: &BotFile, report: &mut Report<'_>) {
     for test in &file.tests {
         test.tools.keys().for_each(|tool| known(tool, "tool", &file.tools, report));
         test.transfers.keys().for_each(|target| known(target, "target", &file.targets, report));
+        if let Some(time) = test.time.as_ref().filter(|time| crate::rehearsal::wall_clock(time).is_none()) {
+            report.add(time.place, format!("`{}` is no time", time.value), "write it as 2026-01-05 10:00");
+        }
         for step in &test.dialogue {
             let at = |name: &String| At::new(name.clone(), report.find(step.place, name));
             match &step.value {

@@ -50,7 +50,10 @@ fn collisions(file: &BotFile, state: &At<String>, listen: &Listen, report: &mut 
                     Some(other) if other != name => {
                         report.add(
                             phrase.place,
-                            format!("in the state `{}`, \"{words}\" means both `{other}` and `{name}`", state.value),
+                            format!(
+                                "in the state `{}`, \"{words}\" means both `{other}` and `{name}`",
+                                state.value
+                            ),
                             "take the phrase away from one of them",
                         );
                         break;

@@ -59,7 +59,11 @@ pub(super) fn check(file: &BotFile, report: &mut Report<'_>) {
                     report.add(
                         line.place,
                         "a prompt has exactly one of `text`, `recording`, `prompt` and `one_of`",
-                        if contents == 0 { "add what to say: `text: …`" } else { "make a list of several prompts" },
+                        if contents == 0 {
+                            "add what to say: `text: …`"
+                        } else {
+                            "make a list of several prompts"
+                        },
                     );
                 }
             }
@@ -68,7 +72,8 @@ pub(super) fn check(file: &BotFile, report: &mut Report<'_>) {
 }
 
 fn slot_shape(name: &At<String>, slot: &SlotFile, report: &mut Report<'_>) {
-    let kinds = usize::from(slot.digits.is_some()) + usize::from(slot.yes_no) + usize::from(!slot.choice.is_empty());
+    let kinds =
+        usize::from(slot.digits.is_some()) + usize::from(slot.yes_no) + usize::from(!slot.choice.is_empty());
     if kinds != 1 {
         report.add(
             name.place,
@@ -77,7 +82,8 @@ fn slot_shape(name: &At<String>, slot: &SlotFile, report: &mut Report<'_>) {
         );
     }
     if let Some(digits) = &slot.digits {
-        let good = super::super::digits_of(digits).is_some_and(|(min, max)| min >= 1 && min <= max && max <= MOST_DIGITS);
+        let good = super::super::digits_of(digits)
+            .is_some_and(|(min, max)| min >= 1 && min <= max && max <= MOST_DIGITS);
         if !good {
             report.add(
                 digits.place,
@@ -174,7 +180,11 @@ fn state_shape(file: &BotFile, name: &At<String>, state: &StateFile, report: &mu
     }
     if let Some(transfer) = &state.transfer {
         if transfer.to.0.is_empty() {
-            report.add(name.place, format!("the state `{}` transfers to nobody", name.value), "name a target under `to`");
+            report.add(
+                name.place,
+                format!("the state `{}` transfers to nobody", name.value),
+                "name a target under `to`",
+            );
         }
         must_go(name, &transfer.on_failed, report);
     }
@@ -205,7 +215,11 @@ fn listen_shape(file: &BotFile, name: &At<String>, listen: &At<Listen>, report: 
             "add `filled:` with the next state beside `slot:`",
         ),
         (None, Some(filled)) => {
-            report.add(filled.place, "`filled` stands here without a slot", "add `slot:` with the slot's name");
+            report.add(
+                filled.place,
+                "`filled` stands here without a slot",
+                "add `slot:` with the slot's name",
+            );
         }
         (Some(_), Some(_)) | (None, None) => {}
     }
@@ -214,7 +228,10 @@ fn listen_shape(file: &BotFile, name: &At<String>, listen: &At<Listen>, report: 
         for key in listen.keys.keys().chain(file.anywhere.keys.keys()).filter(|key| key.as_str() != "*") {
             report.add(
                 key.place,
-                format!("the key `{}` also belongs to the number that the state `{}` asks for", key.value, name.value),
+                format!(
+                    "the key `{}` also belongs to the number that the state `{}` asks for",
+                    key.value, name.value
+                ),
                 "use `*`, or ask in another state",
             );
         }
@@ -229,7 +246,8 @@ fn listen_shape(file: &BotFile, name: &At<String>, listen: &At<Listen>, report: 
 }
 
 fn key_shape(key: &At<String>, report: &mut Report<'_>) {
-    let is_key = key.chars().count() == 1 && key.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '#'));
+    let is_key =
+        key.chars().count() == 1 && key.chars().all(|c| c.is_ascii_digit() || matches!(c, '*' | '#'));
     if !is_key {
         report.add(
             key.place,

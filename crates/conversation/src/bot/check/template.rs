@@ -41,8 +41,12 @@ pub(super) fn check(file: &BotFile, templates: &Templates, report: &mut Report<'
                     inside(&source, error.line(), error.range(), report),
                     format!("the template cannot be read: {what}"),
                     match kind {
-                        Template::Text => "a value is written as {{ name }}, a condition as {% if name %} … {% endif %}",
-                        Template::Expression => "write an expression without braces, such as `order.state == \"shipped\"`",
+                        Template::Text => {
+                            "a value is written as {{ name }}, a condition as {% if name %} … {% endif %}"
+                        }
+                        Template::Expression => {
+                            "write an expression without braces, such as `order.state == \"shipped\"`"
+                        }
                     },
                 );
             }
@@ -58,9 +62,9 @@ fn known(
     name: &str,
     report: &mut Report<'_>,
 ) {
-    let (root, field) = name.split_once('.').map_or((name, None), |(root, rest)| {
-        (root, Some(rest.split('.').next().unwrap_or(rest)))
-    });
+    let (root, field) = name
+        .split_once('.')
+        .map_or((name, None), |(root, rest)| (root, Some(rest.split('.').next().unwrap_or(rest))));
     if root == "config" {
         if let Some(field) = field.filter(|field| !file.config.contains_key(*field)) {
             report.add(
@@ -112,7 +116,10 @@ fn filters(kind: Template, templates: &Templates, source: &At<String>, report: &
                 suggest::remedy(
                     &name,
                     "filters",
-                    ["digits", "spell", "number", "date", "default", "upper", "lower", "length", "round", "join"],
+                    [
+                        "digits", "spell", "number", "date", "default", "upper", "lower", "length", "round",
+                        "join",
+                    ],
                 ),
             );
         }
@@ -135,7 +142,9 @@ fn used_filters(kind: Template, source: &str) -> Vec<String> {
     outside_quotes
         .split('|')
         .skip(1)
-        .map(|after| after.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+        .map(|after| {
+            after.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+        })
         .filter(|name| !name.is_empty())
         .collect()
 }
@@ -152,5 +161,8 @@ fn inside(
     let start_of_line: usize = source.value.split_inclusive('\n').take(line_inside).map(str::len).sum();
     let in_line = range.map_or(0, |range| range.start.saturating_sub(start_of_line)).min(text.len());
     let at_text = report.find_text(source.place, text);
-    Place { line: at_text.line, column: at_text.column + text.get(..in_line).map_or(0, |head| head.chars().count()) }
+    Place {
+        line: at_text.line,
+        column: at_text.column + text.get(..in_line).map_or(0, |head| head.chars().count()),
+    }
 }
