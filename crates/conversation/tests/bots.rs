@@ -76,3 +76,12 @@ fn the_version_of_a_bot_is_its_content() {
     assert_eq!(version(&hello), version(&hello));
     assert_ne!(version(&hello), version(&hello.replace("Hello!", "Hi!")));
 }
+
+#[test]
+fn a_bot_is_shared_between_threads_and_a_conversation_moves_to_one() {
+    fn shared<T: Send + Sync>() {}
+    fn moved<T: Send>() {}
+
+    shared::<Bot>();
+    moved::<offhook_conversation::Conversation>();
+}

@@ -155,6 +155,17 @@ fn a_cough_during_a_prompt_lets_it_go_on() {
 }
 
 #[test]
+fn hesitation_is_no_answer_and_no_interruption() {
+    let mut talk = Talk::start(MENU);
+    talk.take();
+
+    talk.handle(Input::SpeechStarted);
+    talk.hear("Uh, um...");
+
+    assert_eq!(talk.outputs, [Output::ResumePrompts]);
+}
+
+#[test]
 fn a_key_of_the_menu_acts_at_once_and_another_is_not_understood() {
     let mut talk = Talk::start(MENU);
     talk.press("7");

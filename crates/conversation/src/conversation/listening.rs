@@ -8,7 +8,7 @@ use offhook_time::Time;
 use super::{Conversation, Failure, Next, Phase};
 use crate::bot::digits_of;
 use crate::bot::file::{Listen, Rung, SlotFile};
-use crate::understand::words;
+use crate::understand::is_hesitation;
 use crate::{
     Bot, DtmfExpect, Event, Expected, HangUpReason, IntentPhrases, NoMatchReason, Output, SlotKind,
     Understanding, understand,
@@ -91,9 +91,6 @@ impl Conversation {
         if !listening.keys.is_empty() {
             return;
         }
-        if words(text).is_empty() {
-            return self.handle_unclear(now);
-        }
         if !self.speaking.barge_in().speech {
             return self.resume_prompts();
         }
@@ -103,6 +100,10 @@ impl Conversation {
         } else {
             understand(text, &listening.expected)
         };
+        let is_answer = !matches!(understanding, Understanding::NoMatch { .. });
+        if !is_answer && is_hesitation(text) {
+            return self.handle_unclear(now);
+        }
         self.stop_prompts();
         self.memory.turn.text = text.to_owned();
         self.understood(understanding, now);

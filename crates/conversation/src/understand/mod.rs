@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use pattern::Pattern;
 pub(crate) use words::words;
+pub(crate) use yes_no::{no, yes};
 
 use crate::{Expected, Language, NoMatchReason, SlotKind};
 
@@ -69,6 +70,11 @@ pub fn understand(text: &str, expected: &Expected) -> Understanding {
         }
         Verdict::None => no_match(NoMatchReason::NothingAwaited, joined),
     }
+}
+
+/// Whether a text is nothing but hesitation (`uh`, `嗯`): a sound, not an answer.
+pub(crate) fn is_hesitation(text: &str) -> bool {
+    words(text).iter().all(|word| digits::is_filler(word))
 }
 
 fn no_match(reason: NoMatchReason, digits: String) -> Understanding {

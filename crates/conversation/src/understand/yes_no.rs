@@ -11,6 +11,7 @@ pub(crate) fn yes(language: Language) -> &'static [&'static str] {
             "(that is|thats) (right|correct|it)",
             "of course",
             "you got it",
+            "(uh huh|mm hm|mhm)",
         ],
         Language::Chinese => &[
             "(是|对|嗯|行|可以|没错|没问题|正确|好)",

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::file::{BotFile, Listen};
 use super::super::place::At;
 use super::Report;
-use crate::understand::Pattern;
+use crate::Language;
+use crate::understand::{Pattern, no, yes};
 
 /// Sentences per phrase that are compared; a phrase with more is too broad to overlap by accident only there.
 const SENTENCES: usize = 400;
@@ -39,10 +40,23 @@ pub(super) fn check(file: &BotFile, report: &mut Report<'_>) {
 
 fn collisions(file: &BotFile, state: &At<String>, listen: &Listen, report: &mut Report<'_>) {
     let mut said: BTreeMap<Vec<String>, &str> = BTreeMap::new();
+    let slot = listen.slot.as_ref().and_then(|slot| file.slots.get(slot.as_str()));
+    if listen.yes.is_some() || listen.no.is_some() || slot.is_some_and(|slot| slot.yes_no) {
+        let language = Language::of(&file.language);
+        for (name, phrases) in [("yes", yes(language)), ("no", no(language))] {
+            let patterns = phrases.iter().filter_map(|phrase| Pattern::parse(phrase).ok());
+            said.extend(
+                patterns.flat_map(|pattern| pattern.sentences(SENTENCES)).map(|sentence| (sentence, name)),
+            );
+        }
+    }
+    let values =
+        slot.into_iter().flat_map(|slot| &slot.choice).map(|(name, phrases)| (name.as_str(), phrases));
     let names: BTreeSet<&str> =
         listen.intents.keys().chain(file.anywhere.intents.keys()).map(|name| name.as_str()).collect();
-    for name in names {
-        for phrase in file.intents.get(name).into_iter().flatten() {
+    let intents = names.into_iter().filter_map(|name| Some((name, file.intents.get(name)?)));
+    for (name, phrases) in values.chain(intents) {
+        for phrase in phrases {
             let Ok(pattern) = Pattern::parse(phrase) else { continue };
             for sentence in pattern.sentences(SENTENCES) {
                 let words = sentence.join(" ");
