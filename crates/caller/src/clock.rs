@@ -1,7 +1,5 @@
 //! The one place of this crate that reads a clock. [`Time`] here is `CLOCK_MONOTONIC`.
 
-use std::time::Duration;
-
 use offhook_time::Time;
 use rustix::thread::NanosleepRelativeResult;
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -9,13 +7,6 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 /// Now.
 pub(crate) fn now() -> Time {
     Time::from_nanos(nanos(clock_gettime(ClockId::Monotonic)))
-}
-
-/// What a kernel stamp (`CLOCK_REALTIME`, nanoseconds) is on our clock. Both clocks are read here and now, so that a
-/// step of the wall clock between two packets moves neither.
-pub(crate) fn of_kernel_stamp(stamp: u64) -> Time {
-    let wall = nanos(clock_gettime(ClockId::Realtime));
-    now().saturating_sub(Duration::from_nanos(wall.saturating_sub(stamp)))
 }
 
 /// A number that differs from call to call: for tags and Call-IDs where no seed is given.
@@ -42,19 +33,4 @@ pub(crate) fn sleep_until(deadline: Time) {
 
 fn nanos(at: Timespec) -> u64 {
     (at.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(at.tv_nsec as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kernel_stamp_of_now_is_now() {
-        let wall = nanos(clock_gettime(ClockId::Realtime));
-        let before = now();
-
-        let converted = of_kernel_stamp(wall);
-
-        assert!(converted.signed_since(before).abs() < 5_000_000, "{converted:?} against {before:?}");
-    }
 }

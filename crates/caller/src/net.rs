@@ -1,14 +1,15 @@
 //! Sockets: datagrams with the moment the kernel received them, readiness of many, limits of the process.
 
-use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use offhook_linux_ffi::{
+    DatagramReceiver, StampClock, enable_arrival_stamps, raise_open_file_limit, set_realtime_priority,
+};
 use offhook_time::Time;
-use rustix::event::epoll;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 use crate::CallerError;
 use crate::clock;
@@ -17,6 +18,7 @@ use crate::clock;
 pub(crate) fn udp(ip: IpAddr, receive_buffer: usize) -> Result<UdpSocket, CallerError> {
     let socket = UdpSocket::bind((ip, 0)).map_err(CallerError::io("opening a UDP socket"))?;
     socket.set_nonblocking(true).map_err(CallerError::io("opening a UDP socket"))?;
+    enable_arrival_stamps(socket.as_fd()).map_err(CallerError::io("asking for arrival stamps"))?;
     if receive_buffer > 0 {
         // A smaller buffer than wished for only shows as loss, which is measured.
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, receive_buffer);
@@ -24,17 +26,54 @@ pub(crate) fn udp(ip: IpAddr, receive_buffer: usize) -> Result<UdpSocket, Caller
     Ok(socket)
 }
 
-/// The next datagram: its length, its sender, and when the kernel had it. `None` when there is none; an ICMP error of
-/// an earlier send counts as none.
-pub(crate) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr, Time)> {
-    loop {
-        match socket.recv_from(buffer) {
-            Ok((length, from)) => return Some((length, from, clock::now())),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
+/// Receives datagrams with the moment the kernel had them.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    receiver: DatagramReceiver,
+    stamps: StampClock,
+    /// Of the latest datagram, and when the clocks were last compared.
+    latest: Time,
+    compared: Time,
+}
+
+/// The wall clock that the kernel stamps with is slewed: how often it is compared with ours.
+const COMPARE: Duration = Duration::from_secs(1);
+
+impl Inbox {
+    /// Room for `batch` datagrams of `datagram_size` octets at once.
+    pub fn new(batch: usize, datagram_size: usize) -> Self {
+        let now = clock::now();
+        Inbox {
+            receiver: DatagramReceiver::new(batch, datagram_size),
+            stamps: StampClock::sample(),
+            latest: now,
+            compared: now,
         }
     }
+
+    /// Hands over what waits at `socket`, one batch at most. Answers whether more may wait.
+    pub fn receive(&mut self, socket: &UdpSocket, mut handle: impl FnMut(&[u8], SocketAddr, Time)) -> bool {
+        if self.latest.since(self.compared) > COMPARE {
+            self.stamps = StampClock::sample();
+            self.compared = clock::now();
+        }
+        let latest = &mut self.latest;
+        let received = self.receiver.receive(socket.as_fd(), self.stamps, |datagram| {
+            let arrived = datagram.arrived_at.map_or_else(clock::now, Time::from_nanos);
+            *latest = arrived;
+            handle(datagram.bytes, datagram.from, arrived);
+        });
+        // A socket that fails has nothing more to give; what is missing shows as loss.
+        received.is_ok_and(|count| count == self.receiver.batch())
+    }
+}
+
+/// Waits until `socket` has something to read, at most this long, to the precision of the kernel's timers.
+pub(crate) fn wait_readable(socket: &UdpSocket, longest: Duration) {
+    let longest = Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
+    let mut sockets = [PollFd::new(socket, PollFlags::IN)];
+    // An interrupted wait is a short one.
+    let _ = poll(&mut sockets, Some(&longest));
 }
 
 /// Waits until one of many sockets has something to read.
@@ -64,12 +103,10 @@ impl Readiness {
         let _ = epoll::delete(&self.epoll, socket);
     }
 
-    /// Waits at most this long (zero: not at all), then appends the numbers of the readable sockets to `ready`.
+    /// Waits at most this long (zero: not at all; to the millisecond), then appends the numbers of the readable sockets to `ready`.
     pub fn wait(&self, longest: Duration, ready: &mut Vec<usize>) {
-        let longest = rustix::event::Timespec {
-            tv_sec: longest.as_secs() as i64,
-            tv_nsec: i64::from(longest.subsec_nanos()),
-        };
+        let longest =
+            Timespec { tv_sec: longest.as_secs() as i64, tv_nsec: i64::from(longest.subsec_nanos()) };
         let mut events = [MaybeUninit::<epoll::Event>::uninit(); 512];
         if let Ok((events, _)) = epoll::wait(&self.epoll, &mut events, Some(&longest)) {
             ready.extend(events.iter().map(|event| event.data.u64() as usize));
@@ -77,20 +114,15 @@ impl Readiness {
     }
 }
 
-/// Lets this process open as many files as the system allows it; answers how many.
-pub(crate) fn raise_open_files() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    match setrlimit(Resource::Nofile, wanted) {
-        Ok(()) => limit.maximum.unwrap_or(u64::MAX),
-        Err(_) => limit.current.unwrap_or(u64::MAX),
-    }
+/// Lets this process open `wanted` files, or as many as the system allows; answers how many.
+pub(crate) fn raise_open_files(wanted: u64) -> Result<u64, CallerError> {
+    raise_open_file_limit(wanted).map_err(CallerError::io("raising the limit of open files"))
 }
+
+/// Low among the real-time priorities: we only have to come before ordinary threads.
+const PRIORITY: i32 = 10;
 
 /// Real-time priority for the calling thread; answers whether the system allowed it.
 pub(crate) fn become_realtime() -> bool {
-    false
+    set_realtime_priority(PRIORITY).is_ok()
 }
-
-/// Back to ordinary priority, for a thread that is not ours to keep.
-pub(crate) fn become_ordinary() {}

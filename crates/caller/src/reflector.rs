@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use offhook_time::Time;
+
 use crate::CallerError;
 use crate::g711::Law;
 use crate::line::text::Text;
-use crate::net::{self, Readiness};
+use crate::net::{self, Inbox, Readiness};
 use crate::sdp;
 
 /// A running reflector; it ends when dropped.
@@ -63,13 +65,15 @@ impl Drop for Reflector {
 const SIP: usize = usize::MAX;
 
 struct State {
-    sip: UdpSocket,
+    sip: Arc<UdpSocket>,
     local: SocketAddr,
     readiness: Readiness,
     calls: Vec<Option<Call>>,
     free: Vec<usize>,
     ready: Vec<usize>,
-    buffer: Vec<u8>,
+    inbox: Inbox,
+    /// Taken out while what it received is handled.
+    sip_inbox: Option<Inbox>,
 }
 
 struct Call {
@@ -83,8 +87,16 @@ impl State {
         let readiness = Readiness::new()?;
         readiness.add(&sip, SIP)?;
         let local = sip.local_addr().map_err(CallerError::io("starting the reflector"))?;
-        let buffer = vec![0; 65_536];
-        Ok(State { sip, local, readiness, calls: Vec::new(), free: Vec::new(), ready: Vec::new(), buffer })
+        Ok(State {
+            sip: Arc::new(sip),
+            local,
+            readiness,
+            calls: Vec::new(),
+            free: Vec::new(),
+            ready: Vec::new(),
+            inbox: Inbox::new(4, 2048),
+            sip_inbox: Some(Inbox::new(32, 8_192)),
+        })
     }
 
     fn turn(&mut self) {
@@ -94,10 +106,10 @@ impl State {
         for key in &ready {
             match self.calls.get(*key).and_then(Option::as_ref) {
                 Some(call) => {
-                    if let Some((length, from, _)) = net::receive(&call.socket, &mut self.buffer) {
+                    self.inbox.receive(&call.socket, |bytes, from, _| {
                         // What the kernel does not take is lost, as on any network.
-                        let _ = call.socket.send_to(&self.buffer[..length], from);
-                    }
+                        let _ = call.socket.send_to(bytes, from);
+                    });
                 }
                 None => self.signalling(),
             }
@@ -106,14 +118,15 @@ impl State {
     }
 
     fn signalling(&mut self) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        while let Some((length, from, _)) = net::receive(&self.sip, &mut buffer) {
-            let response = buffer.get(..length).and_then(Text::parse).and_then(|text| self.respond(&text));
-            if let Some(response) = response {
-                let _ = self.sip.send_to(response.as_bytes(), from);
+        let Some(mut inbox) = self.sip_inbox.take() else { return };
+        let sip = Arc::clone(&self.sip);
+        let mut handle = |bytes: &[u8], from: SocketAddr, _: Time| {
+            if let Some(response) = Text::parse(bytes).and_then(|text| self.respond(&text)) {
+                let _ = sip.send_to(response.as_bytes(), from);
             }
-        }
-        self.buffer = buffer;
+        };
+        while inbox.receive(&sip, &mut handle) {}
+        self.sip_inbox = Some(inbox);
     }
 
     fn respond(&mut self, text: &Text<'_>) -> Option<String> {

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::g711::Law;
 use crate::line::light::{LightEvent, LightUac};
 use crate::machine::{Machine, MachineWatch, ServerCost, Usage};
-use crate::net::{self, Readiness};
+use crate::net::{self, Inbox, Readiness};
 use crate::reflector::Reflector;
 use crate::sdp;
 use crate::statistics::{Summary, rounded};
@@ -108,7 +108,6 @@ const WARM_UP: Duration = Duration::from_secs(1);
 pub fn run(options: &CpsOptions, stop: &Stop) -> Result<CpsReport, CallerError> {
     let watch = MachineWatch::start();
     let target = Target::parse(&options.uri)?;
-    let realtime = options.realtime && net::become_realtime();
     let reflector = if options.reflector {
         let reflector = Reflector::start(target.local_ip(None)?, options.realtime)?;
         let short = CpsOptions {
@@ -116,14 +115,11 @@ pub fn run(options: &CpsOptions, stop: &Stop) -> Result<CpsReport, CallerError> 
             server_pid: None,
             ..options.clone()
         };
-        Some(measure(&short, Target::parse(&reflector.uri())?, stop)?)
+        Some(in_own_thread(&short, Target::parse(&reflector.uri())?, stop)?.0)
     } else {
         None
     };
-    let server = measure(options, target, stop)?;
-    if realtime {
-        net::become_ordinary();
-    }
+    let (server, realtime) = in_own_thread(options, target, stop)?;
     Ok(CpsReport {
         bench: "cps",
         uri: options.uri.clone(),
@@ -142,6 +138,23 @@ pub fn run(options: &CpsOptions, stop: &Stop) -> Result<CpsReport, CallerError> 
     })
 }
 
+/// Real-time priority is for a thread that ends, not for whoever called us. Answers whether it was allowed.
+fn in_own_thread(
+    options: &CpsOptions,
+    target: Target,
+    stop: &Stop,
+) -> Result<(CpsFigures, bool), CallerError> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let realtime = options.realtime && net::become_realtime();
+            Ok((measure(options, target, stop)?, realtime))
+        });
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(CallerError::CannotMeasure("the caller's thread panicked".to_owned())))
+    })
+}
+
 fn measure(options: &CpsOptions, target: Target, stop: &Stop) -> Result<CpsFigures, CallerError> {
     let window = options.window.max(1);
     // One socket takes the audio of all calls and drops it.
@@ -153,7 +166,7 @@ fn measure(options: &CpsOptions, target: Target, stop: &Stop) -> Result<CpsFigur
     readiness.add(uac.socket(), 0)?;
     let mut tally = Tally::default();
     let mut events = Vec::new();
-    let mut waste = vec![0; 2048];
+    let mut sink_inbox = Inbox::new(64, 2048);
 
     let mut usage = None;
     let mut retransmitted_before = 0;
@@ -198,7 +211,7 @@ fn measure(options: &CpsOptions, target: Target, stop: &Stop) -> Result<CpsFigur
                 }
             }
         }
-        while net::receive(&sink, &mut waste).is_some() {}
+        while sink_inbox.receive(&sink, |_, _, _| ()) {}
         if ending && now.since(until) > DRAIN {
             break;
         }

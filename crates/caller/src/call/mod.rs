@@ -1,7 +1,13 @@
 //! One real call: plays, listens, records, measures. Start with [`run`].
 
+mod conversation;
+mod director;
+mod leg;
+mod media;
 mod options;
+mod record;
 mod report;
+mod signalling;
 
 pub use options::{CallOptions, OnRefer, Stop, Transport};
 pub use report::{CallEvent, CallReport, EndedBy, Outcome, Recordings, SendReport, TransferReport};
@@ -11,8 +17,7 @@ use std::io::Write;
 use crate::CallerError;
 
 /// Places the call that `options` describe and stays in it until it ends; one line per happening goes to `progress`.
-/// A set `stop` flag (Ctrl-C) hangs up. A refused or failed call is an `Ok` report that says so.
+/// A raised `stop` (Ctrl-C) hangs up. A refused or failed call is an `Ok` report that says so.
 pub fn run(options: &CallOptions, progress: &mut dyn Write, stop: &Stop) -> Result<CallReport, CallerError> {
-    let _ = (progress, stop);
-    Err(CallerError::CannotMeasure(format!("{}: not yet", options.uri)))
+    conversation::run(options, progress, stop)
 }

@@ -78,9 +78,10 @@ const RELEASE: Duration = Duration::from_secs(5);
 
 /// Runs a fleet. A raised `stop` cuts every phase short.
 pub(crate) fn run(fleet: &Fleet, stop: &Stop) -> Result<FleetResult, CallerError> {
-    let files = net::raise_open_files();
-    if fleet.calls as u64 + 64 > files {
-        let calls = fleet.calls;
+    let calls = fleet.calls;
+    // Twice, because an in-process reflector has a socket per call too.
+    let files = net::raise_open_files(2 * calls as u64 + 256)?;
+    if (calls as u64) + 64 > files {
         return Err(CallerError::CannotMeasure(format!(
             "{calls} calls need more than the {files} files allowed"
         )));

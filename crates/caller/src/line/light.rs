@@ -6,13 +6,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_time::Time;
 
 use crate::CallerError;
 use crate::line::text::Text;
-use crate::net;
+use crate::net::{self, Inbox};
 use crate::sdp;
 use crate::target::Target;
 
@@ -58,14 +59,15 @@ pub(crate) enum LightEvent {
 /// All calls of one socket. A call is named by its slot, which is free again after it ended.
 #[derive(Debug)]
 pub(crate) struct LightUac {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     local: SocketAddr,
     target: Target,
     prefix: String,
     calls: Vec<Call>,
     timers: BinaryHeap<Reverse<(Time, usize, u64)>>,
     retransmissions: u64,
-    buffer: Vec<u8>,
+    /// Taken out while what it received is handled.
+    inbox: Option<Inbox>,
 }
 
 #[derive(Debug, Default)]
@@ -109,14 +111,14 @@ impl LightUac {
         let socket = net::udp(target.local_ip(None)?, 8 << 20)?;
         let local = socket.local_addr().map_err(CallerError::io("opening the SIP socket"))?;
         Ok(LightUac {
-            socket,
+            socket: Arc::new(socket),
             local,
             target,
             prefix: format!("{:x}.{:x}", crate::clock::entropy(), seed),
             calls: (0..slots).map(|_| Call::default()).collect(),
             timers: BinaryHeap::new(),
             retransmissions: 0,
-            buffer: vec![0; 65_536],
+            inbox: Some(Inbox::new(32, 8_192)),
         })
     }
 
@@ -160,16 +162,18 @@ impl LightUac {
 
     /// Everything that has arrived, handled. Appends what it meant to `events`.
     pub fn handle_arrivals(&mut self, events: &mut Vec<LightEvent>) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        while let Some((length, from, at)) = net::receive(&self.socket, &mut buffer) {
-            if let Some(text) = buffer.get(..length).and_then(Text::parse) {
+        let Some(mut inbox) = self.inbox.take() else { return };
+        let socket = Arc::clone(&self.socket);
+        let mut handle = |bytes: &[u8], from: SocketAddr, at: Time| {
+            if let Some(text) = Text::parse(bytes) {
                 match text.status() {
                     Some(status) => events.extend(self.handle_response(&text, status, at)),
                     None => events.extend(self.handle_request(&text, from)),
                 }
             }
-        }
-        self.buffer = buffer;
+        };
+        while inbox.receive(&socket, &mut handle) {}
+        self.inbox = Some(inbox);
     }
 
     /// When something has to be sent again.

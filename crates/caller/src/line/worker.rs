@@ -17,7 +17,7 @@ use crate::g711::Law;
 use crate::impair::{Impairer, Impairment};
 use crate::line::pace::{Pace, TICK};
 use crate::listen::{ContinuityMeter, RtpSeen};
-use crate::net::{self, Readiness};
+use crate::net::{self, Inbox, Readiness};
 use crate::rtp::Packet;
 use crate::wav::FRAME;
 
@@ -28,7 +28,7 @@ pub(crate) const TICKS_PER_PACKET: u64 = 20;
 #[derive(Debug)]
 pub(crate) struct Line {
     /// Where it sends from; connected to the far side.
-    pub socket: UdpSocket,
+    pub socket: Arc<UdpSocket>,
     /// Which tick of 20 it sends on.
     pub phase: u64,
     /// How it encodes.
@@ -68,7 +68,7 @@ impl Line {
     ) -> Result<Line, CallerError> {
         socket.connect(remote).map_err(CallerError::io("connecting an RTP socket"))?;
         Ok(Line {
-            socket,
+            socket: Arc::new(socket),
             phase: number as u64 % TICKS_PER_PACKET,
             law,
             signal,
@@ -133,10 +133,9 @@ impl Line {
         }
     }
 
-    /// Reads one datagram; more of them make the socket ready again.
-    fn receive(&mut self, buffer: &mut [u8]) {
-        let Some((length, _, arrived)) = net::receive(&self.socket, buffer) else { return };
-        let Some(packet) = buffer.get(..length).and_then(Packet::parse) else { return };
+    /// What arrived on the line's socket.
+    fn handle_packet(&mut self, bytes: &[u8], arrived: Time) {
+        let Some(packet) = Packet::parse(bytes) else { return };
         if packet.payload_type != self.law.payload_type() {
             return;
         }
@@ -212,7 +211,7 @@ impl Worker {
 fn run(commands: &Receiver<Command>, realtime: bool) -> Result<Measured, CallerError> {
     let mut measured = Measured { realtime: realtime && net::become_realtime(), ..Measured::default() };
     let readiness = Readiness::new()?;
-    let (mut ready, mut buffer, mut packet) = (Vec::new(), vec![0; 2048], Vec::with_capacity(256));
+    let (mut ready, mut inbox, mut packet) = (Vec::new(), Inbox::new(4, 2048), Vec::with_capacity(256));
     let mut sending = true;
     let mut pace = Pace::start(clock::now(), TICK);
     loop {
@@ -252,7 +251,9 @@ fn run(commands: &Receiver<Command>, realtime: bool) -> Result<Measured, CallerE
         readiness.wait(Duration::ZERO, &mut ready);
         for line in &ready {
             if let Some(line) = measured.lines.get_mut(*line) {
-                line.receive(&mut buffer);
+                // One batch: where more waits, the socket is ready again at the next tick.
+                let socket = Arc::clone(&line.socket);
+                inbox.receive(&socket, |bytes, _, arrived| line.handle_packet(bytes, arrived));
             }
         }
     }

@@ -90,6 +90,8 @@ struct Stream {
     timestamp_of_highest: u32,
     /// Bit n: `highest − n` was seen.
     seen: u128,
+    /// The highest was no audio.
+    after_event: bool,
     jitter: f64,
     last_transit: f64,
 }
@@ -102,6 +104,16 @@ impl ContinuityMeter {
 
     /// A packet of audio arrived. Answers whether it is new (not a duplicate).
     pub fn push(&mut self, packet: RtpSeen) -> bool {
+        self.count(packet, true)
+    }
+
+    /// A packet of the same stream that carries no audio (RFC 4733): it counts for the sequence and for gaps. Its
+    /// timestamp is that of the key press, so neither it nor the step to the audio after it is judged.
+    pub fn push_event(&mut self, packet: RtpSeen) {
+        self.count(packet, false);
+    }
+
+    fn count(&mut self, packet: RtpSeen, is_audio: bool) -> bool {
         self.counts.packets += 1;
         let Some(stream) = self.stream.as_mut().filter(|stream| stream.first.ssrc == packet.ssrc) else {
             self.begin(packet);
@@ -116,7 +128,9 @@ impl ContinuityMeter {
         if step > 0 {
             self.counts.lost += step as u64 - 1;
             let elapsed = packet.timestamp.wrapping_sub(stream.timestamp_of_highest);
-            self.counts.timestamp_breaks += u64::from(elapsed != STEP.wrapping_mul(step as u32));
+            let after_event = std::mem::replace(&mut stream.after_event, !is_audio);
+            let is_judged = is_audio && !after_event;
+            self.counts.timestamp_breaks += u64::from(is_judged && elapsed != STEP.wrapping_mul(step as u32));
             stream.highest += step;
             stream.timestamp_of_highest = packet.timestamp;
             stream.seen = if step < 128 { (stream.seen << step) | 1 } else { 1 };
@@ -129,6 +143,9 @@ impl ContinuityMeter {
             stream.seen |= bit;
             self.counts.reordered += 1;
             self.counts.lost = self.counts.lost.saturating_sub(1);
+        }
+        if !is_audio {
+            return true;
         }
         let transit = stream.transit(packet);
         stream.jitter += ((transit - stream.last_transit).abs() - stream.jitter) / 16.0;
@@ -167,6 +184,7 @@ impl ContinuityMeter {
             highest: i64::from(packet.sequence),
             timestamp_of_highest: packet.timestamp,
             seen: 1,
+            after_event: false,
             jitter: 0.0,
             last_transit: 0.0,
         });
@@ -262,6 +280,23 @@ mod tests {
 
         assert_eq!((found.max_gap_ms, found.gaps_over_40_ms), (50.0, 1));
         assert_eq!(found.lost, 0);
+    }
+
+    #[test]
+    fn keys_between_audio_break_nothing() {
+        let mut meter = ContinuityMeter::new();
+        meter.push(packet(0, 0));
+        for n in 1..4 {
+            // All packets of a key have the timestamp of its beginning.
+            meter.push_event(RtpSeen { timestamp: packet(1, 0).timestamp, ..packet(n, 0) });
+        }
+        meter.push(packet(4, 0));
+        meter.push(packet(5, 0));
+
+        let found = meter.finish();
+
+        assert!(found.is_unbroken(), "{found:?}");
+        assert_eq!((found.packets, found.lateness_ms.count), (6, 3));
     }
 
     #[test]
