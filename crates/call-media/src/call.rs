@@ -1,5 +1,7 @@
 //! The half itself: one entry, and what it hands to whom.
 
+use std::time::Duration;
+
 use offhook_audio::Frame;
 use offhook_rtp_proto::DatagramKind;
 use offhook_rtp_proto::rtcp::Cname;
@@ -20,6 +22,9 @@ const LEG_FRAMES: usize = 16;
 /// Frames of the application that may wait: the driver holds back what does not fit
 /// ([`CallMedia::application_room`]).
 const APPLICATION_FRAMES: usize = 25;
+
+/// A jitter buffer that became so much shorter gives several frames at once.
+const HEAP: Duration = Duration::from_millis(10);
 
 /// Pieces of the bot's voice on their way to a leg that does not set its pace.
 const BOT_FRAMES: usize = 4;
@@ -175,8 +180,15 @@ impl CallMedia {
     /// Everything of a leg whose turn has come by `moment`.
     fn handle_received(&mut self, id: LegId, outputs: &mut impl Outputs, moment: Time, now: Time) {
         self.handle_digits(id, outputs, moment);
+        let sooner = self.leg_mut(id).map(|leg| leg.ingress.take_sooner()).unwrap_or_default();
+        if !sooner.is_zero() {
+            self.expect_sooner(id, sooner);
+        }
+        // What comes in a heap because the jitter buffer became shorter would have come before.
+        let steady = sooner < HEAP;
         while let Some(frame) = self.leg_mut(id).and_then(|leg| leg.ingress.next_frame(moment)) {
-            self.handle_frame(id, &frame, moment, outputs, now);
+            let available = Available { at: moment, steady: steady && !frame.flags.concealed };
+            self.handle_frame(id, &frame, available, outputs, now);
         }
     }
 

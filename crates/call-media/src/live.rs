@@ -143,7 +143,7 @@ impl LiveQueue {
         &self.window
     }
 
-    /// The deadlines moved to later by `nanos`.
+    /// What comes will have `nanos` more slack: the deadlines moved to later, or the source gives sooner.
     pub(crate) fn shift(&mut self, nanos: i64) {
         self.window.shift(nanos);
     }
@@ -207,6 +207,9 @@ impl LiveQueue {
             && self.is_live()
         {
             self.window.push(deadline.signed_since(available.at));
+            if level::dbfs(out) < SILENT_DBFS {
+                self.window.note_silence();
+            }
         }
         Taken { audio: true, short: false }
     }

@@ -1,5 +1,7 @@
 //! Who hears whom: routes, and what flows along them.
 
+use std::time::Duration;
+
 use offhook_audio::Frame;
 use offhook_audio::gain;
 use offhook_rtp_proto::Digit;
@@ -53,7 +55,7 @@ impl CallMedia {
         &mut self,
         id: LegId,
         frame: &Frame,
-        available: Time,
+        available: Available,
         outputs: &mut impl Outputs,
         now: Time,
     ) {
@@ -123,12 +125,11 @@ impl CallMedia {
         outputs.application_audio(&frame);
     }
 
-    fn to_legs(&mut self, id: LegId, narrow: &Frame, wide: Option<&Frame>, available: Time) {
+    fn to_legs(&mut self, id: LegId, narrow: &Frame, wide: Option<&Frame>, available: Available) {
         let from = Port::Leg(id);
         if !self.legs.iter().any(|leg| leg.egress.hears(from)) {
             return;
         }
-        let live = Available { at: available, steady: !narrow.flags.concealed };
         let mut line = [0; 160];
         let processed = self.listener.is_some().then_some(wide).flatten();
         let down = self.leg_mut(id).map(|leg| &mut leg.downsampler);
@@ -137,8 +138,13 @@ impl CallMedia {
             (_, _) => line.copy_from_slice(&narrow.samples()[..160]),
         }
         for leg in &mut self.legs {
-            leg.egress.push(from, &line, leg.stream.as_ref(), live);
+            leg.egress.push(from, &line, leg.stream.as_ref(), available);
         }
+    }
+
+    /// Frames of a leg come that much sooner from now on. Those who hear it need not find that out.
+    pub(crate) fn expect_sooner(&mut self, id: LegId, sooner: Duration) {
+        self.legs.iter_mut().for_each(|leg| leg.egress.expect_sooner(Port::Leg(id), sooner));
     }
 
     /// The leg whose clock the bot speaks by: the first that hears it and sends.

@@ -5,8 +5,9 @@ use std::time::Duration;
 /// Frames that are remembered: 0.64 s. The latest of them decides, so one late frame keeps its room that long.
 const FRAMES: usize = 32;
 
-/// Frames that must have been seen before a queue is called too early: enough to have met the usual noise.
-const TRUSTED: usize = 12;
+/// Frames that must have been seen before a queue is called too early: enough to have met the usual noise. They are
+/// also all that counts in silence, where nobody hears a frame that comes too late.
+const TRUSTED: usize = 8;
 
 /// The slack of recent frames: deadline less the moment the frame became available, in nanoseconds. Negative where a
 /// frame came after its deadline.
@@ -36,6 +37,15 @@ impl SlackWindow {
     /// The least slack, once enough frames were seen to believe that earlier would not be too early.
     pub(crate) fn trusted(&self) -> Option<i64> {
         if self.len < TRUSTED { None } else { self.least() }
+    }
+
+    /// The latest frame is silent: what is long past counts no more.
+    pub(crate) fn note_silence(&mut self) {
+        if self.len > TRUSTED {
+            self.nanos.rotate_left((self.next + FRAMES - TRUSTED) % FRAMES);
+            self.len = TRUSTED;
+            self.next = TRUSTED;
+        }
     }
 
     /// The deadlines moved, or audio was dropped: what was measured under the old ones is worth `nanos` more.
@@ -69,6 +79,18 @@ mod tests {
 
         assert_eq!(with_it, Some(1));
         assert_eq!(window.least(), Some(9));
+    }
+
+    #[test]
+    fn in_silence_only_the_latest_frames_count() {
+        let mut window = SlackWindow::new();
+
+        (0..50).for_each(|n| window.push(n));
+        window.note_silence();
+
+        assert_eq!(window.least(), Some(42));
+        (0..FRAMES as i64).for_each(|n| window.push(100 + n));
+        assert_eq!(window.least(), Some(100));
     }
 
     #[test]

@@ -3,5 +3,7 @@
 //! A dev-dependency only. Start with [`start`] and [`drive`].
 
 mod drive;
+mod line;
 
 pub use drive::{drive, millis_since, start};
+pub use line::{Line, LineQuality};

@@ -1,9 +1,12 @@
 //! One column of the who-hears-whom matrix: the sources of a leg, with their gains and what waits of them.
 
+use std::time::Duration;
+
 use offhook_audio::gain::GainRamp;
 use offhook_time::Time;
 
 use crate::live::{Available, LiveQueue, mix_through};
+use crate::slack::nanos;
 use crate::{Gain, Port};
 
 /// Samples over which a gain changes: 5 ms at the line's rate.
@@ -137,6 +140,14 @@ impl Hearing {
         if nanos != 0 {
             self.live.iter_mut().for_each(|source| source.queue.shift(nanos));
         }
+    }
+
+    /// The source's frames come that much sooner from now on: what waited under the old habit waits longer.
+    pub(crate) fn expect_sooner(&mut self, from: Port, sooner: Duration) {
+        self.live
+            .iter_mut()
+            .filter(|source| source.port == from)
+            .for_each(|source| source.queue.shift(nanos(sooner)));
     }
 
     /// The gain of the bot, where it is routed here and pulled by this leg.

@@ -110,6 +110,11 @@ impl Egress {
         self.hearing.clear(from);
     }
 
+    /// The source's frames come that much sooner from now on.
+    pub(crate) fn expect_sooner(&mut self, from: Port, sooner: Duration) {
+        self.hearing.expect_sooner(from, sooner);
+    }
+
     /// Presses keys at the far end. False where more wait than the queue holds.
     pub(crate) fn press(&mut self, digit: Digit) -> bool {
         self.digits.press(digit, DIGIT_HELD).is_ok()
