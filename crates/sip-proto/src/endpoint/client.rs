@@ -8,7 +8,7 @@ use crate::transaction::{
     Cause, ClientKey, InviteClientTransaction, NonInviteClientTransaction, invite_client,
 };
 
-use super::tables::{ClientEntry, ClientMachine, Owner};
+use super::tables::{ClientEntry, ClientMachine, DialogKey, Owner};
 use super::{CallKey, Destination, Endpoint, Failure, Peer, SipEvent, TransactionId, wire};
 
 /// The call and its name for a transaction.
@@ -73,7 +73,7 @@ impl Endpoint {
                 let (cancel, peer, sent_by) = (wire::cancel(invite), entry.peer, entry.sent_by.clone());
                 let key = ClientKey { branch: entry.key.branch.clone(), method: Method::Cancel };
                 self.insert_client(user, key, cancel, peer, sent_by, now);
-                self.settle_client(number, now);
+                self.settle_client(number);
             }
             invite_client::State::Proceeding { cancelled_until: Some(_) }
             | invite_client::State::Completed { .. }
@@ -106,7 +106,7 @@ impl Endpoint {
             let user = user.zip(cancel).map(|((call, _), transaction)| (call, transaction));
             self.cancel(number, user, now);
         }
-        self.settle_client(number, now);
+        self.settle_client(number);
     }
 
     pub(super) fn handle_client_timeout(&mut self, number: u64, now: Time) {
@@ -115,10 +115,10 @@ impl Endpoint {
             ClientMachine::Invite(machine) => machine.handle_timeout(now),
             ClientMachine::Other(machine) => machine.handle_timeout(now),
         }
-        self.settle_client(number, now);
+        self.settle_client(number);
     }
 
-    pub(super) fn fail_clients(&mut self, peer: &Peer, now: Time) {
+    pub(super) fn fail_clients(&mut self, peer: &Peer) {
         let is_there =
             |entry: &ClientEntry| entry.peer.protocol == peer.protocol && entry.peer.remote == peer.remote;
         let failed: Vec<u64> =
@@ -129,7 +129,7 @@ impl Endpoint {
                 ClientMachine::Invite(machine) => machine.handle_transport_error(),
                 ClientMachine::Other(machine) => machine.handle_transport_error(),
             }
-            self.settle_client(number, now);
+            self.settle_client(number);
         }
     }
 
@@ -236,8 +236,8 @@ impl Endpoint {
         self.client_keys.insert(key.clone(), number);
         let acks = Vec::new();
         let entry = ClientEntry { machine, key, user, peer, sent_by, invite, cancel_wanted: None, acks };
-        self.clients.insert(number, entry);
-        self.settle_client(number, now);
+        self.clients.insert(number, Box::new(entry));
+        self.settle_client(number);
     }
 
     /// Adds our Via and our name; answers the branch.
@@ -273,7 +273,7 @@ impl Endpoint {
             && to.tag().is_none()
             && let Some(tag) = from.tag()
         {
-            self.calls.bind(call, (call_id.0, tag.to_owned()), None);
+            self.calls.bind(call, DialogKey::new(call_id.as_str(), tag), None);
         }
     }
 
@@ -281,7 +281,7 @@ impl Endpoint {
     fn bind_peer(&mut self, call: CallKey, response: &Response) {
         let (Ok(from), Ok(call_id)) = (response.headers.from(), response.headers.call_id()) else { return };
         let Some(local_tag) = from.tag() else { return };
-        let key = (call_id.0, local_tag.to_owned());
+        let key = DialogKey::new(call_id.as_str(), local_tag);
         let tag = to_tag(response);
         // A tagless provisional response makes no dialog; a tagless 2xx is one of RFC 2543.
         if response.status.is_provisional() && tag.is_empty() || !self.calls.dialogs.contains_key(&key) {
@@ -290,7 +290,7 @@ impl Endpoint {
         self.calls.bind(call, key, Some(tag));
     }
 
-    fn settle_client(&mut self, number: u64, _now: Time) {
+    fn settle_client(&mut self, number: u64) {
         let Some(entry) = self.clients.get_mut(&number) else { return };
         let peer = entry.peer;
         let mut bytes = Vec::new();

@@ -37,10 +37,11 @@ pub struct Endpoint {
     config: EndpointConfig,
     randomness: Randomness,
     timers: Timers<Owner>,
-    servers: BTreeMap<u64, ServerEntry>,
+    /// Boxed: the tables are half empty nodes of what they hold.
+    servers: BTreeMap<u64, Box<ServerEntry>>,
     server_keys: BTreeMap<ServerKey, u64>,
     merge_keys: BTreeMap<MergeKey, u64>,
-    clients: BTreeMap<u64, ClientEntry>,
+    clients: BTreeMap<u64, Box<ClientEntry>>,
     client_keys: BTreeMap<ClientKey, u64>,
     /// Numbers for both kinds of transactions.
     next_number: u64,
@@ -180,8 +181,8 @@ impl Endpoint {
 
     /// The transport could not deliver to `peer`: a refused connection, an unreachable host. Requests of ours that wait
     /// for it fail at once.
-    pub fn transport_failed(&mut self, peer: &Peer, now: Time) {
-        self.fail_clients(peer, now);
+    pub fn transport_failed(&mut self, peer: &Peer, _now: Time) {
+        self.fail_clients(peer);
     }
 
     /// What was counted.

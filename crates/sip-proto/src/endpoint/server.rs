@@ -6,7 +6,7 @@ use crate::message::{Method, Request, Response, StatusCode, header};
 use crate::policy;
 use crate::transaction::{Cause, InviteServerTransaction, MergeKey, NonInviteServerTransaction, ServerKey};
 
-use super::tables::{Owner, ServerEntry, ServerMachine, User};
+use super::tables::{DialogKey, Owner, ServerEntry, ServerMachine, User};
 use super::{
     CallKey, Endpoint, EndpointEvent, Failure, Peer, SipEvent, TransactionId, Transport, dialog_of, wire,
 };
@@ -24,7 +24,7 @@ impl Endpoint {
             return self.handle_ack(&key, request, peer, now);
         }
         if let Some(number) = self.server_keys.get(&key).copied() {
-            return self.handle_retransmission(number, now);
+            return self.handle_retransmission(number);
         }
         let cancelled = (request.method == Method::Cancel).then(|| ServerKey::of_cancelled(&request));
         via.stamp(peer.remote);
@@ -46,7 +46,7 @@ impl Endpoint {
         } else {
             self.route_request(number, request, peer, now);
         }
-        self.settle_server(number, now);
+        self.settle_server(number);
     }
 
     pub(super) fn handle_server_timeout(&mut self, number: u64, now: Time) {
@@ -55,7 +55,7 @@ impl Endpoint {
             ServerMachine::Invite(machine) => machine.handle_timeout(now),
             ServerMachine::Other(machine) => machine.handle_timeout(now),
         }
-        self.settle_server(number, now);
+        self.settle_server(number);
     }
 
     pub(super) fn respond_for(
@@ -107,7 +107,7 @@ impl Endpoint {
         if response.status.is_final() {
             entry.request = None;
         }
-        self.settle_server(number, now);
+        self.settle_server(number);
     }
 
     /// Answers for a call that is lost.
@@ -156,17 +156,17 @@ impl Endpoint {
             cancelled: None,
             pending: false,
         };
-        self.servers.insert(number, entry);
+        self.servers.insert(number, Box::new(entry));
     }
 
-    fn handle_retransmission(&mut self, number: u64, now: Time) {
+    fn handle_retransmission(&mut self, number: u64) {
         self.counters.retransmissions += 1;
         let Some(entry) = self.servers.get_mut(&number) else { return };
         match &mut entry.machine {
             ServerMachine::Invite(machine) => machine.handle_retransmission(),
             ServerMachine::Other(machine) => machine.handle_retransmission(),
         }
-        self.settle_server(number, now);
+        self.settle_server(number);
     }
 
     /// The ACK to a refusal ends its transaction; the ACK to a 2xx is the call's, whatever branch it carries.
@@ -176,7 +176,7 @@ impl Endpoint {
             && let ServerMachine::Invite(machine) = &mut entry.machine
             && machine.handle_ack(now)
         {
-            return self.settle_server(number, now);
+            return self.settle_server(number);
         }
         match dialog_of(&request).and_then(|dialog| self.calls.find(&dialog)) {
             Some((call, false)) => self.tell(call, SipEvent::AckFor2xx { request, peer }),
@@ -266,7 +266,7 @@ impl Endpoint {
         };
         let Some(local_tag) = to.tag() else { return };
         let remote_tag = from.tag().unwrap_or_default().to_owned();
-        self.calls.bind(call, (call_id.0, local_tag.to_owned()), Some(remote_tag));
+        self.calls.bind(call, DialogKey::new(call_id.as_str(), local_tag), Some(remote_tag));
     }
 
     fn answer(&mut self, number: u64, request: &Request, status: StatusCode, now: Time) {
@@ -294,7 +294,7 @@ impl Endpoint {
     }
 
     /// Sends what the machine wants sent, sets its deadline, and drops it when it is over.
-    fn settle_server(&mut self, number: u64, _now: Time) {
+    fn settle_server(&mut self, number: u64) {
         let Some(entry) = self.servers.get_mut(&number) else { return };
         let (route, port) = (entry.route, entry.fallback_port);
         let mut bytes = Vec::new();

@@ -1,6 +1,7 @@
 //! What an endpoint remembers: transactions, dialogs, calls, connections.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::dialog::DialogId;
 use crate::framing::StreamFramer;
@@ -156,8 +157,15 @@ pub(super) struct DialogEntry {
     pub(super) remote_tags: Vec<String>,
 }
 
-/// Our half of a [`DialogId`].
-pub(super) type DialogKey = (String, String);
+/// Our half of a [`DialogId`]: Call-ID and our tag, joined by a line end, which neither can have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct DialogKey(Arc<str>);
+
+impl DialogKey {
+    pub(super) fn new(call_id: &str, local_tag: &str) -> Self {
+        DialogKey(format!("{call_id}\n{local_tag}").into())
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct CallEntry {
@@ -180,7 +188,7 @@ const MAX_REMOTE_TAGS: usize = 32;
 impl Calls {
     /// Whose dialog it is. True with a call that is over.
     pub(super) fn find(&self, dialog: &DialogId) -> Option<(CallKey, bool)> {
-        let entry = self.dialogs.get(&(dialog.call_id.clone(), dialog.local_tag.clone()))?;
+        let entry = self.dialogs.get(&DialogKey::new(&dialog.call_id, &dialog.local_tag))?;
         if !entry.remote_tags.contains(&dialog.remote_tag) {
             return None;
         }

@@ -6,6 +6,7 @@ use offhook_sip_proto::message::{Message, Method, NameAddr, Request};
 use offhook_sip_proto::user_agent::{
     Body, Invitation, InviteClient, InviteClientEvent, Reinvite, ReinviteEvent, TransactionIds,
 };
+use offhook_time::{Randomness, Seed};
 
 use crate::support::{Bench, NOTHING, THEM, contact, from_peer, request, them, udp};
 
@@ -286,6 +287,46 @@ fn the_called_side_may_hang_up_early_dialogs_it_made() {
     assert_eq!(tags, ["bob"]);
     caller.bench.receive(&from_peer("BYE", 1, "stray", "ours", ""));
     assert_eq!(caller.bench.lines().last().map(String::as_str), Some("481 BYE"));
+}
+
+#[test]
+fn whatever_answers_come_in_whatever_order_a_call_ends_and_leaves_nothing() {
+    let mut ends = std::collections::BTreeSet::new();
+
+    for seed in 0..1_000 {
+        let mut randomness = Randomness::new(Seed::from_number(seed));
+        let mut caller = Caller::new(randomness.below(4) != 0);
+        let mut told = Vec::new();
+        for _ in 0..12 {
+            match randomness.below(8) {
+                0 => caller.cancel(),
+                1 => caller.pass(randomness.below(20_000)),
+                2 => caller.client.acknowledge(None, &udp(THEM)),
+                3 => caller.answer_to("CANCEL", 1, 200, "bob", ""),
+                4 => caller.answer_to("BYE", 2, 200, "bob", ""),
+                _ => {
+                    let status = [100, 180, 183, 200, 200, 302, 401, 487, 500][randomness.below(9) as usize];
+                    let tag = ["", "bob", "carol"][randomness.below(3) as usize];
+                    caller.answer(status, tag, "");
+                }
+            }
+            told.extend(caller.told());
+        }
+        caller.cancel();
+        caller.pass(100_000);
+        told.extend(caller.told());
+        caller.bench.forget(1);
+        caller.pass(100_000);
+
+        assert_eq!(caller.bench.endpoint.load(), NOTHING, "seed {seed}");
+        let finals: Vec<_> = told.into_iter().filter(|told| !told.starts_with('1')).collect();
+        let (end, before) = finals.split_last().unwrap_or_else(|| panic!("seed {seed}: no end"));
+        assert!(before.iter().all(|told| told == "challenged"), "seed {seed}: two ends: {finals:?}");
+        ends.insert(end.clone());
+    }
+
+    let expected = ["200 ", "200 bob", "200 carol", "cancelled", "refused 302", "refused 487", "refused 500"];
+    assert!(expected.iter().all(|end| ends.contains(*end)), "{ends:?}");
 }
 
 /// A call of ours, number 1, to a scripted peer.
