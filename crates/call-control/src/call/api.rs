@@ -67,9 +67,8 @@ impl CallControl {
             Command::Dtmf { leg, digits } => {
                 self.require_up()?;
                 self.require_leg(leg)?;
-                let command = send_digits(leg, &digits).ok_or_else(|| {
-                    Refusal::bad_argument("digits are 1 to 32 of 0-9, A-D, * and #")
-                })?;
+                let command = send_digits(leg, &digits)
+                    .ok_or_else(|| Refusal::bad_argument("digits are 1 to 32 of 0-9, A-D, * and #"))?;
                 if self.stream.is_none_or(|stream| stream.telephone_event.is_none()) {
                     return Err(Refusal::failed("the far end takes no telephone events (RFC 4733)"));
                 }

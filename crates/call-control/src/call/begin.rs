@@ -2,9 +2,9 @@
 
 use offhook_call_media::{LegId, MediaCommand};
 use offhook_engine_api::Voice;
-use offhook_sip_proto::message::{Host, NameAddr, Request, StatusCode, Uri, header};
 use offhook_sip_proto::dialog::Dialog;
 use offhook_sip_proto::endpoint::{Destination, Peer, TransactionId, Transport};
+use offhook_sip_proto::message::{Host, NameAddr, Request, StatusCode, Uri, header};
 use offhook_sip_proto::transaction::Timing;
 use offhook_sip_proto::user_agent::{Body, Invitation, InviteClient, InviteServer};
 use offhook_time::Time;
@@ -75,8 +75,10 @@ impl CallControl {
         let codec = self.session.codec_name();
         self.fact(CallEvent::CallAnswered { codec }, now);
         if let Role::Bot(bot) = &self.settings.role {
-            let voice =
-                Voice { language: bot.language().to_owned(), name: bot.voice().unwrap_or_default().to_owned() };
+            let voice = Voice {
+                language: bot.language().to_owned(),
+                name: bot.voice().unwrap_or_default().to_owned(),
+            };
             let recognizer = self.settings.has_recognizer;
             self.listening.available = recognizer;
             self.outputs.push_back(Output::OpenSpeech { voice, recognizer });
@@ -167,7 +169,14 @@ impl CallControl {
         NameAddr::new(uri)
     }
 
-    fn start_fact(&mut self, caller: String, called: String, sip_call_id: String, direction: &str, now: Time) {
+    fn start_fact(
+        &mut self,
+        caller: String,
+        called: String,
+        sip_call_id: String,
+        direction: &str,
+        now: Time,
+    ) {
         let bot_version = match &self.settings.role {
             Role::Bot(bot) => bot.version().to_owned(),
             Role::Echo | Role::Bridge(_) => String::new(),

@@ -15,11 +15,14 @@ impl CallControl {
         let called = invite.and_then(|invite| invite.uri.user());
         let headers: serde_json::Map<String, serde_json::Value> = invite
             .map(|invite| {
-                let custom = invite.headers.iter().filter(|(name, _)| {
-                    name.len() > 2 && name[..2].eq_ignore_ascii_case("x-")
-                });
+                let custom = invite
+                    .headers
+                    .iter()
+                    .filter(|(name, _)| name.len() > 2 && name[..2].eq_ignore_ascii_case("x-"));
                 custom
-                    .map(|(name, value)| (name.to_owned(), String::from_utf8_lossy(value).into_owned().into()))
+                    .map(|(name, value)| {
+                        (name.to_owned(), String::from_utf8_lossy(value).into_owned().into())
+                    })
                     .collect()
             })
             .unwrap_or_default();
@@ -33,7 +36,7 @@ impl CallControl {
     }
 
     pub(super) fn handle_bridge_clear(&mut self) {
-        self.outputs.push_back(Output::Media(MediaCommand::CancelAll));
+        self.outputs.push_back(Output::Media(MediaCommand::ClearApplication));
     }
 
     pub(super) fn handle_bridge_hang_up(&mut self, _reason: &str, now: Time) {

@@ -2,8 +2,8 @@
 
 use offhook_call_media::{MediaCommand, TurnPolicy, UtterancePolicy};
 use offhook_conversation::{
-    CallFacts, Conversation, Event, HangUpReason, Input as Heard, Output as Wanted, Prompt, PromptId, ToolAnswer,
-    ToolCall, ToolError, ToolFailure, ToolId,
+    CallFacts, Conversation, Event, HangUpReason, Input as Heard, Output as Wanted, Prompt, PromptId,
+    ToolAnswer, ToolCall, ToolError, ToolFailure, ToolId,
 };
 use offhook_engine_api::Voice;
 use offhook_time::{Seed, Time};
@@ -75,7 +75,8 @@ impl CallControl {
             }
             Wanted::Expect(expected) => {
                 self.listening.wanted = true;
-                let policy = TurnPolicy { end_of_speech: expected.end_of_speech, ..self.settings.turn_policy };
+                let policy =
+                    TurnPolicy { end_of_speech: expected.end_of_speech, ..self.settings.turn_policy };
                 self.outputs.push_back(Output::Media(MediaCommand::SetPolicy(policy)));
                 if self.listening.available {
                     let grammar = translate::grammar(&expected);
@@ -102,7 +103,8 @@ impl CallControl {
 
     fn speak_prompt(&mut self, prompt: &Prompt, now: Time) {
         let policy = translate::utterance_policy(prompt);
-        let voice = Voice { language: prompt.language.clone(), name: prompt.voice.clone().unwrap_or_default() };
+        let voice =
+            Voice { language: prompt.language.clone(), name: prompt.voice.clone().unwrap_or_default() };
         self.speak(AskedBy::Conversation(prompt.id), policy, translate::content(prompt), voice, now);
     }
 
@@ -169,7 +171,9 @@ impl CallControl {
 
 fn cause_of(reason: HangUpReason) -> EndCause {
     match reason {
-        HangUpReason::Finished | HangUpReason::NotUnderstood | HangUpReason::TooManyTurns => EndCause::BotHungUp,
+        HangUpReason::Finished | HangUpReason::NotUnderstood | HangUpReason::TooManyTurns => {
+            EndCause::BotHungUp
+        }
         HangUpReason::EngineFailed => EndCause::EngineFailed,
         HangUpReason::BotFailed => EndCause::InternalError,
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use offhook_call_media::MediaCommand;
-use offhook_sip_proto::message::{Method, Reason, StatusCode, header};
 use offhook_sip_proto::dialog::Phase as DialogPhase;
 use offhook_sip_proto::endpoint::SipAction;
+use offhook_sip_proto::message::{Method, Reason, StatusCode, header};
 use offhook_time::Time;
 
 use super::{CallControl, Phase};
@@ -55,7 +55,8 @@ impl CallControl {
         let reason = Reason::q850(u16::from(row.q850), row.text);
         let reason = reason.to_string();
         // RFC 3261 §15: the callee does not send a BYE before the ACK came or will not come any more.
-        if self.leg.server.as_ref().is_some_and(|server| server.awaits_ack()) && self.phase == Phase::Answered {
+        if self.leg.server.as_ref().is_some_and(|server| server.awaits_ack()) && self.phase == Phase::Answered
+        {
             self.leg.bye_after_ack = Some(reason);
         } else {
             self.send_bye(&reason);

@@ -16,7 +16,8 @@ use crate::{Output, RecognizerCommand};
 impl CallControl {
     pub(super) fn speech_started(&mut self, now: Time) {
         self.reset_silence(now);
-        let protected = self.speech.first().is_some_and(|(_, spoken)| spoken.started && !spoken.interruptible);
+        let protected =
+            self.speech.first().is_some_and(|(_, spoken)| spoken.started && !spoken.interruptible);
         self.listening.ignored = protected || !self.listening.wanted;
         if self.listening.ignored {
             return;

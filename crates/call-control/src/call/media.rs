@@ -21,11 +21,15 @@ impl CallControl {
             MediaEvent::SpeechRejected { .. } => self.speech_rejected(now),
             MediaEvent::SpeechEnded { times } => self.speech_ended(times, now),
             MediaEvent::Digit { digit, stopped, .. } => self.digit(digit, stopped, now),
-            MediaEvent::PlaybackStarted { utterance, audio_at } => self.playback_started(utterance, audio_at, now),
+            MediaEvent::PlaybackStarted { utterance, audio_at } => {
+                self.playback_started(utterance, audio_at, now)
+            }
             MediaEvent::PlaybackFinished { utterance, completed, .. } => {
                 self.utterance_finished(utterance, completed, now);
             }
-            MediaEvent::SpeechRefused { utterance, .. } => self.utterance_failed(utterance, "too long to play", now),
+            MediaEvent::SpeechRefused { utterance, .. } => {
+                self.utterance_failed(utterance, "too long to play", now)
+            }
             MediaEvent::RtpTimeout { .. } => {
                 self.fact(CallEvent::RtpTimeout, now);
                 let spent = self.settings.turn_policy.rtp_timeout;
@@ -35,7 +39,15 @@ impl CallControl {
                 self.deadlines.rtp = None;
                 self.fact(CallEvent::RtpResumed, now);
             }
-            MediaEvent::RouteRefused { .. } | MediaEvent::RemoteLearned { .. } => {}
+            // Routes follow from the role and the application's marks are counted at its socket: neither can be refused
+            // or missed here. Where media learns an address its worker follows by itself.
+            MediaEvent::RouteRefused { .. }
+            | MediaEvent::MarkReached { .. }
+            | MediaEvent::RemoteLearned { .. } => {}
+            MediaEvent::DigitsRefused { .. } => {
+                let error = "digits could not be sent: too many wait, or the far end takes none".to_owned();
+                self.fact(CallEvent::EngineFailed { error }, now);
+            }
             // Dropping it here is the point: the worker never frees memory.
             MediaEvent::Discard(_) => {}
             MediaEvent::Closed(report) => {

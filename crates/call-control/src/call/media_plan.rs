@@ -1,6 +1,6 @@
 //! What the media half of a call is opened with: who hears whom follows from the role.
 
-use offhook_call_media::{LegId, LegSettings, MediaSettings, MediaSource, JitterPreference, Port, Route};
+use offhook_call_media::{JitterPreference, LegId, LegSettings, MediaSettings, MediaSource, Port, Route};
 use offhook_time::Randomness;
 
 use crate::{CallSettings, Role};
@@ -35,7 +35,7 @@ pub fn media_settings(
         listen,
         speech_rates,
         jitter,
-        cname: format!("{}@offhook", randomness.hex(12)),
+        wall: settings.wall,
         ..MediaSettings::default()
     }
 }

@@ -1,9 +1,9 @@
 //! Our side of offer and answer (RFC 3264), and what came of it.
 
 use offhook_call_media::{Direction, LineCodec, StreamSettings};
-use offhook_sip_proto::user_agent::Body;
 use offhook_sip_proto::message::ContentType;
 use offhook_sip_proto::sdp::{self, Codec, LocalCapabilities, NegotiatedStream, SessionDescription};
+use offhook_sip_proto::user_agent::Body;
 use offhook_time::Randomness;
 
 use crate::CallSettings;
@@ -126,8 +126,9 @@ impl LocalSession {
             (false, false) => Direction::Inactive,
         };
         Some(StreamSettings {
-            remote_rtp: Some(stream.remote_rtp),
-            remote_rtcp: Some(if stream.rtcp_mux { stream.remote_rtp } else { stream.remote_rtcp }),
+            // Kept on hold too: it says whose packets are taken. Whether we send is the direction's matter.
+            remote_rtp: Some(stream.remote_rtp).filter(|address| !address.ip().is_unspecified()),
+            remote_rtcp: stream.rtcp_target(),
             codec: line_codec(&stream.codec),
             payload_type: stream.payload_type,
             telephone_event: stream.telephone_event,

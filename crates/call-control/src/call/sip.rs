@@ -1,7 +1,7 @@
 //! What comes over the dialog.
 
-use offhook_sip_proto::message::{Method, Request, StatusCode, header};
 use offhook_sip_proto::endpoint::{Peer, SipAction, SipEvent, TransactionId};
+use offhook_sip_proto::message::{Method, Request, StatusCode, header};
 use offhook_sip_proto::transaction::Timing;
 use offhook_sip_proto::user_agent::{InviteClientEvent, InviteServer, InviteServerEvent};
 use offhook_time::Time;
@@ -160,7 +160,9 @@ impl CallControl {
     }
 
     fn drain_invite_client(&mut self, now: Time) {
-        while let Some(event) = self.leg.client.as_mut().and_then(offhook_sip_proto::user_agent::InviteClient::poll_event) {
+        while let Some(event) =
+            self.leg.client.as_mut().and_then(offhook_sip_proto::user_agent::InviteClient::poll_event)
+        {
             match event {
                 InviteClientEvent::Provisional { response, .. } => {
                     if response.status == StatusCode::RINGING {
@@ -168,7 +170,7 @@ impl CallControl {
                     }
                 }
                 InviteClientEvent::Answered { dialog, response } => {
-                    self.leg.dialog = Some(dialog);
+                    self.leg.dialog = Some(*dialog);
                     if self.phase != Phase::Dialing {
                         continue;
                     }

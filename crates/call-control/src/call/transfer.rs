@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use offhook_conversation::{Input as Heard, TransferCall, TransferOutcome};
-use offhook_sip_proto::message::{NameAddr, Uri};
 use offhook_sip_proto::endpoint::SipEvent;
+use offhook_sip_proto::message::{NameAddr, Uri};
 use offhook_sip_proto::user_agent::{ReferClient, ReferProgress};
 use offhook_time::Time;
 
@@ -76,7 +76,8 @@ impl CallControl {
         let Some(transfer) = &mut self.transfer else { return false };
         let Some(dialog) = &mut self.leg.dialog else { return false };
         if let SipEvent::Request { request, .. } = event {
-            if request.method == offhook_sip_proto::message::Method::Notify && dialog.handle_request(request).is_err()
+            if request.method == offhook_sip_proto::message::Method::Notify
+                && dialog.handle_request(request).is_err()
             {
                 return false;
             }
@@ -88,7 +89,8 @@ impl CallControl {
 
     pub(super) fn drain_transfer(&mut self, now: Time) {
         self.flush_sip();
-        while let Some(progress) = self.transfer.as_mut().and_then(|transfer| transfer.refer.poll_progress()) {
+        while let Some(progress) = self.transfer.as_mut().and_then(|transfer| transfer.refer.poll_progress())
+        {
             let ended = match progress {
                 ReferProgress::Trying | ReferProgress::Ringing => continue,
                 // A peer that hangs up while it transfers has the target on the line: nobody hangs up on a caller.

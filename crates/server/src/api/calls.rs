@@ -1,0 +1,215 @@
+//! `/v1/calls`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use offhook_call_control::{CallRecord, Command, CommandId};
+use offhook_call_media::LegId;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::ApiState;
+use super::error::ApiError;
+use crate::control::{CommandReply, Dial};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    /// `running`, `ended`; both where absent.
+    state: Option<String>,
+    /// Most ended calls, 1 to 1000.
+    limit: Option<i64>,
+}
+
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, ApiError> {
+    let (running, ended) = match query.state.as_deref() {
+        None => (true, true),
+        Some("running") => (true, false),
+        Some("ended") => (false, true),
+        Some(other) => {
+            return Err(ApiError::bad_request(format!("state '{other}' is none of running, ended")));
+        }
+    };
+    let limit = query.limit.unwrap_or(100);
+    if !(1..=1000).contains(&limit) {
+        return Err(ApiError::bad_request(format!("limit {limit} is out of range: 1 to 1000")));
+    }
+    let mut calls: Vec<CallRecord> = if running { state.storage.running() } else { Vec::new() };
+    if ended {
+        let stored =
+            state.storage.ended(limit).await.map_err(|error| ApiError::internal(error.to_string()))?;
+        let known = calls.iter().map(|call| call.call_id.clone()).collect::<std::collections::BTreeSet<_>>();
+        calls.extend(stored.into_iter().filter(|call| !known.contains(&call.call_id)));
+    }
+    Ok(Json(json!({ "calls": calls })).into_response())
+}
+
+pub(super) async fn show(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+) -> Result<Json<CallRecord>, ApiError> {
+    let record = state.storage.call(&id).await.map_err(|error| ApiError::internal(error.to_string()))?;
+    record.map(Json).ok_or_else(|| ApiError::no_such_call(&id))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlaceBody {
+    to: String,
+    bot: String,
+    from: Option<String>,
+}
+
+pub(super) async fn place(State(state): State<ApiState>, body: Bytes) -> Result<Response, ApiError> {
+    let body: PlaceBody = parse(&body)?;
+    let dial = Dial { to: body.to, bot: body.bot, from: body.from.unwrap_or_else(|| "offhook".into()) };
+    match state.control.dial(dial).await {
+        Some(Ok(call_id)) => Ok((StatusCode::CREATED, Json(json!({ "call_id": call_id }))).into_response()),
+        Some(Err(refusal)) => Err(ApiError::refused(refusal)),
+        None => Err(ApiError::unavailable("the server is shutting down")),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NoArguments {
+    command_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HangUpBody {
+    command_id: Option<String>,
+    status: Option<u16>,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TransferBody {
+    command_id: Option<String>,
+    target: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct MuteBody {
+    command_id: Option<String>,
+    leg: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SayBody {
+    command_id: Option<String>,
+    text: String,
+    interruptible: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DtmfBody {
+    command_id: Option<String>,
+    digits: String,
+    leg: Option<u8>,
+}
+
+pub(super) async fn answer(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let body: NoArguments = parse_or_default(&body)?;
+    send(state, id, body.command_id, Command::Answer).await
+}
+
+pub(super) async fn hang_up(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let body: HangUpBody = parse_or_default(&body)?;
+    if let Some(status) = body.status.filter(|status| !(400..=699).contains(status)) {
+        return Err(ApiError::bad_request(format!("status {status} rejects nothing: 400 to 699")));
+    }
+    send(state, id, body.command_id, Command::HangUp { status: body.status, reason: body.reason }).await
+}
+
+pub(super) async fn transfer(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let body: TransferBody = parse(&body)?;
+    send(state, id, body.command_id, Command::Transfer { target: body.target }).await
+}
+
+pub(super) async fn mute(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let body: MuteBody = parse_or_default(&body)?;
+    send(state, id, body.command_id, Command::Mute { leg: LegId(body.leg) }).await
+}
+
+pub(super) async fn unmute(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let body: MuteBody = parse_or_default(&body)?;
+    send(state, id, body.command_id, Command::Unmute { leg: LegId(body.leg) }).await
+}
+
+pub(super) async fn say(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let body: SayBody = parse(&body)?;
+    let interruptible = body.interruptible.unwrap_or(true);
+    send(state, id, body.command_id, Command::Say { text: body.text, interruptible }).await
+}
+
+pub(super) async fn dtmf(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let body: DtmfBody = parse(&body)?;
+    send(state, id, body.command_id, Command::Dtmf { leg: LegId(body.leg.unwrap_or(0)), digits: body.digits })
+        .await
+}
+
+/// Hands a command to its call. 202: the outcome is an event with the command's id.
+async fn send(
+    state: ApiState,
+    call: String,
+    command_id: Option<String>,
+    command: Command,
+) -> Result<Response, ApiError> {
+    let id = command_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    match state.control.command(call.clone(), CommandId(id.clone()), command).await {
+        Some(CommandReply::Accepted) => {
+            Ok((StatusCode::ACCEPTED, Json(json!({ "command_id": id }))).into_response())
+        }
+        Some(CommandReply::Refused(refusal)) => Err(ApiError::refused(refusal)),
+        Some(CommandReply::NoSuchCall) => Err(ApiError::no_such_call(&call)),
+        None => Err(ApiError::unavailable("the server is shutting down")),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| ApiError::bad_request(format!("body: {error}")))
+}
+
+fn parse_or_default<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, ApiError> {
+    if body.is_empty() { Ok(T::default()) } else { parse(body) }
+}

@@ -1,0 +1,99 @@
+//! The stream of events.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Query, State};
+use axum::response::Response;
+use offhook_call_control::Fact;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
+
+use super::ApiState;
+
+/// Events that may wait for one subscriber. One that falls further behind is cut off and told so, rather than left
+/// with holes it cannot see.
+const BACKLOG: usize = 1024;
+
+/// Hands every fact to every subscriber.
+#[derive(Clone, Debug, Default)]
+pub struct EventHub {
+    subscribers: Arc<Mutex<Vec<Sender<Utf8Bytes>>>>,
+}
+
+impl EventHub {
+    /// Nobody listens yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Hands one fact on. Never blocks.
+    pub fn publish(&self, fact: &Fact) {
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        if subscribers.is_empty() {
+            return;
+        }
+        let Ok(text) = serde_json::to_string(fact) else { return };
+        let text = Utf8Bytes::from(text);
+        subscribers.retain(|subscriber| match subscriber.try_send(text.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                metrics::counter!("offhook_event_subscribers_cut_total").increment(1);
+                false
+            }
+            Err(TrySendError::Closed(_)) => false,
+        });
+    }
+
+    fn subscribe(&self) -> Receiver<Utf8Bytes> {
+        let (sender, receiver) = channel(BACKLOG);
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        receiver
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    /// Only events of this call.
+    call: Option<String>,
+}
+
+pub(super) async fn subscribe(
+    State(state): State<ApiState>,
+    Query(filter): Query<Filter>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    // Subscribed before the upgrade is answered: what happens after the answer is seen for certain.
+    let events = state.events.subscribe();
+    upgrade.on_upgrade(move |socket| forward(socket, events, filter.call))
+}
+
+async fn forward(mut socket: WebSocket, mut events: Receiver<Utf8Bytes>, call: Option<String>) {
+    let wanted = call.map(|call| json!(call).to_string()).map(|call| format!("{{\"call_id\":{call},"));
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) => {
+                    if wanted.as_ref().is_some_and(|wanted| !event.starts_with(wanted.as_str())) {
+                        continue;
+                    }
+                    if socket.send(Message::Text(event)).await.is_err() {
+                        return;
+                    }
+                }
+                None => {
+                    let reason = "you read too slowly; reconnect and read the missed calls from /v1/calls";
+                    let frame = CloseFrame { code: close_code::POLICY, reason: reason.into() };
+                    let _ = socket.send(Message::Close(Some(frame))).await;
+                    return;
+                }
+            },
+            message = socket.recv() => match message {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => {}
+            },
+        }
+    }
+}

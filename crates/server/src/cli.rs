@@ -1,0 +1,304 @@
+//! The command line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// offhook: a voice-bot media server.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the server.
+    Serve(ServeArgs),
+    /// Checks network, credentials, parameters and services, and says what to do.
+    Doctor {
+        /// Configuration file; built-in defaults without it.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// One line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Works on configuration files.
+    Config {
+        /// What to do.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Works on the calls of a running server.
+    Calls {
+        /// What to do.
+        #[command(subcommand)]
+        command: CallsCommand,
+    },
+    /// Places one real SIP/RTP call: plays, listens, measures.
+    Call(CallArgs),
+    /// Measures a server: latency, load, call set-ups.
+    Bench {
+        /// What to measure.
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
+    /// Checks and tests bot files.
+    Bot {
+        /// What to do.
+        #[command(subcommand)]
+        command: BotCommand,
+    },
+    /// A small order service for the sample bot (demo and tests).
+    OrderService {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
+    /// An application that returns the audio it receives, for `--bridge` (demo and benches).
+    EchoApplication {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
+    /// A SIP phone that answers every call and returns its audio: the agent of the demo, the floor of the benches.
+    Reflector {
+        /// The address to listen on; the port is the kernel's choice and is printed.
+        #[arg(long, default_value = "127.0.0.1")]
+        listen: IpAddr,
+    },
+    /// Hosts a native speech engine for the server that started it.
+    #[command(hide = true)]
+    EngineHost {
+        /// Which.
+        #[arg(long)]
+        engine: String,
+    },
+}
+
+/// Options of `serve`. They win over the configuration file.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Configuration file (TOML); built-in defaults without it.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// SIP over UDP and TCP [default: 127.0.0.1:5060].
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub sip: Option<SocketAddr>,
+    /// HTTP API [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub api: Option<SocketAddr>,
+    /// RTP ports [default: 20000-29999].
+    #[arg(long, value_name = "A-B")]
+    pub rtp: Option<String>,
+    /// The address that peers shall use for SIP and RTP.
+    #[arg(long, value_name = "IP")]
+    pub advertise: Option<IpAddr>,
+    /// The application behind the `bridge` bots.
+    #[arg(long, value_name = "ws://...")]
+    pub bridge: Option<String>,
+    /// Folder of database, journal and API key [default: offhook-data].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Lets the header X-Offhook-Test plant panics.
+    #[arg(long, hide = true)]
+    pub allow_planted_panics: bool,
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Reads a file and says what is wrong with it.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Brings a file to this version's format.
+    Migrate {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// How to reach a server's API.
+#[derive(Debug, Args)]
+pub struct ApiArgs {
+    /// The server's API.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub api: SocketAddr,
+    /// The server's data folder, for the key.
+    #[arg(long, default_value = "offhook-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// The key; wins over the one in the data folder.
+    #[arg(long, env = "OFFHOOK_API_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calls …`
+#[derive(Debug, Subcommand)]
+pub enum CallsCommand {
+    /// Lists running and recent calls.
+    List {
+        /// Which server.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+    /// Ends a call.
+    Hangup {
+        /// The call's id.
+        id: String,
+        /// Which server.
+        #[command(flatten)]
+        api: ApiArgs,
+    },
+}
+
+/// What carries SIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TransportArg {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+}
+
+/// Options of `call`.
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// sip:USER@HOST:PORT
+    pub uri: String,
+    /// A WAV whose utterances are separated by a second of digital silence.
+    #[arg(long, value_name = "FILE.wav")]
+    pub audio: Option<PathBuf>,
+    /// A script of say, dtmf and wait lines.
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// What carries SIP.
+    #[arg(long, value_enum, default_value = "udp")]
+    pub transport: TransportArg,
+    /// Folder for recordings of both sides.
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Hang up after this many seconds.
+    #[arg(long, default_value_t = 300.0, value_name = "SECONDS")]
+    pub max_duration: f64,
+    /// Hang up this long after the last answer, in seconds.
+    #[arg(long, default_value_t = 4.0, value_name = "SECONDS")]
+    pub linger: f64,
+    /// User part of From.
+    #[arg(long, default_value = "caller")]
+    pub from: String,
+    /// A further header, as "Name: value"; may be repeated.
+    #[arg(long, value_name = "HEADER")]
+    pub header: Vec<String>,
+    /// What to do with a REFER: `follow`, `ignore`, or a status to decline it with.
+    #[arg(long, default_value = "follow")]
+    pub on_refer: String,
+    /// The report as one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What every bench takes.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// A bot that sends audio back, such as sip:echo@127.0.0.1:5060.
+    #[arg(default_value = "sip:echo@127.0.0.1:5060")]
+    pub uri: String,
+    /// Seconds of measurement.
+    #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
+    pub seconds: f64,
+    /// The server's process, for its CPU and memory.
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// Leave the bare reflector out.
+    #[arg(long)]
+    pub no_reflector: bool,
+    /// Decides signals and accidents.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// One line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `bench …`
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// How much later audio comes back than from an instant echo.
+    Latency {
+        /// What every bench takes.
+        #[command(flatten)]
+        common: BenchArgs,
+        /// Calls at once.
+        #[arg(long, default_value_t = 1)]
+        calls: usize,
+        /// Percent of our packets that are lost.
+        #[arg(long, default_value_t = 0.0)]
+        loss: f64,
+        /// Milliseconds of uniform jitter.
+        #[arg(long, default_value_t = 0.0)]
+        jitter: f64,
+        /// Percent of our packets that come 30 ms late.
+        #[arg(long, default_value_t = 0.0)]
+        reorder: f64,
+        /// Percent of our packets that come twice.
+        #[arg(long, default_value_t = 0.0)]
+        duplicate: f64,
+        /// The line is clean again after this many seconds.
+        #[arg(long, value_name = "SECONDS")]
+        impaired_for: Option<f64>,
+    },
+    /// Many calls at once: lateness, loss, CPU and memory of the server.
+    Load {
+        /// What every bench takes.
+        #[command(flatten)]
+        common: BenchArgs,
+        /// Calls at once.
+        #[arg(long, default_value_t = 100)]
+        calls: usize,
+        /// Search for the most calls that are served well, up to `--calls`.
+        #[arg(long)]
+        knee: bool,
+        /// Threads of the caller.
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+    },
+    /// Call set-ups and releases per second.
+    Cps {
+        /// What every bench takes.
+        #[command(flatten)]
+        common: BenchArgs,
+        /// Calls in flight.
+        #[arg(long, default_value_t = 16)]
+        window: usize,
+    },
+}
+
+/// `bot …`
+#[derive(Debug, Subcommand)]
+pub enum BotCommand {
+    /// Reads a bot file and says what is wrong with it.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Plays the dialogues inside a bot file, without audio.
+    Test {
+        /// The file.
+        file: PathBuf,
+        /// One line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the JSON Schema of bot files, for editors.
+    Schema,
+}

@@ -1,0 +1,123 @@
+//! Who is let in, and by which bot.
+
+use offhook_call_control::{AnswerPolicy, Role};
+use offhook_sip_proto::message::{Request, StatusCode};
+
+use super::run::Control;
+use crate::config::RouteRule;
+
+/// A call that may come in.
+pub(super) struct Admitted {
+    pub bot: String,
+    pub role: Role,
+    pub route: Option<usize>,
+    pub answer: AnswerPolicy,
+}
+
+impl Control {
+    /// Whether new calls are taken at all; else the status to refuse with.
+    pub(super) fn can_take_calls(&self) -> Result<(), StatusCode> {
+        let is_full = self.config.max_calls.is_some_and(|most| self.calls.len() >= most);
+        if self.draining.is_some() || is_full || !self.media_is_healthy || self.ports.available() == 0 {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        Ok(())
+    }
+
+    /// Which bot a request is for. The host part is not compared; there is no default bot.
+    pub(super) fn admit(&self, request: &Request) -> Result<Admitted, StatusCode> {
+        let admitted = self.route(request).ok_or(StatusCode::NOT_FOUND)?;
+        self.can_take_calls()?;
+        if matches!(admitted.role, Role::Bridge(_)) && self.config.bridge.is_none() {
+            return Err(StatusCode::TEMPORARILY_UNAVAILABLE);
+        }
+        if let Some(limit) = admitted.route.and_then(|index| self.config.routes[index].calls) {
+            let running = self.calls.values().filter(|call| call.route == admitted.route).count();
+            if running >= limit {
+                return Err(StatusCode::BUSY_HERE);
+            }
+        }
+        Ok(admitted)
+    }
+
+    fn route(&self, request: &Request) -> Option<Admitted> {
+        let user = request.uri.user().unwrap_or_default();
+        let found = self.config.routes.iter().position(|rule| matches(rule, &user, request));
+        let (bot, answer) = match found {
+            Some(index) => (self.config.routes[index].bot.clone(), self.config.routes[index].answer),
+            None => (user, AnswerPolicy::Immediately),
+        };
+        let role = self.bots.role(&bot)?;
+        Some(Admitted { bot, role, route: found, answer })
+    }
+
+    /// OPTIONS follows the same rule as INVITE; without a user it asks for the server itself.
+    pub(super) fn answer_options(&self, request: &Request) -> StatusCode {
+        let has_user = request.uri.user().is_some_and(|user| !user.is_empty());
+        if has_user && self.route(request).is_none() {
+            return StatusCode::NOT_FOUND;
+        }
+        self.can_take_calls().map_or_else(|status| status, |()| StatusCode::OK)
+    }
+}
+
+/// Whether every condition of the rule holds.
+fn matches(rule: &RouteRule, user: &str, request: &Request) -> bool {
+    let user_fits = rule.user.as_deref().is_none_or(|pattern| fits(pattern, user));
+    let did_fits = rule.did.as_deref().is_none_or(|pattern| number_fits(pattern, user));
+    let header_fits = rule.header.as_ref().is_none_or(|(name, pattern)| {
+        request
+            .headers
+            .lines(name)
+            .any(|value| std::str::from_utf8(value).is_ok_and(|value| fits(pattern, value.trim())))
+    });
+    user_fits && did_fits && header_fits
+}
+
+/// A final `*` stands for anything.
+fn fits(pattern: &str, value: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => value.starts_with(prefix),
+        None => value == pattern,
+    }
+}
+
+/// `x` stands for a digit, a final `*` for anything; what people write between digits is not compared.
+fn number_fits(pattern: &str, number: &str) -> bool {
+    let digits: String = number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')' | ' ')).collect();
+    let (pattern, open) = pattern.strip_suffix('*').map_or((pattern, false), |prefix| (prefix, true));
+    let mut rest = digits.chars();
+    for wanted in pattern.chars() {
+        let Some(digit) = rest.next() else { return false };
+        let same = if wanted.eq_ignore_ascii_case(&'x') { digit.is_ascii_digit() } else { digit == wanted };
+        if !same {
+            return false;
+        }
+    }
+    open || rest.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_by_their_digits() {
+        let table = [
+            ("+4930xxxx", "+49301234", true),
+            ("+4930xxxx", "+493012345", false),
+            ("+4930*", "+493012345", true),
+            ("400*", "400-820-8820", true),
+            ("95xxx", "95a12", false),
+        ];
+
+        for (pattern, number, expected) in table {
+            assert_eq!(number_fits(pattern, number), expected, "{pattern} {number}");
+        }
+    }
+
+    #[test]
+    fn a_star_at_the_end_stands_for_anything() {
+        assert!(fits("sales*", "sales-north") && fits("sales", "sales") && !fits("sales", "sales-north"));
+    }
+}

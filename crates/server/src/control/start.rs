@@ -1,0 +1,206 @@
+//! How a call begins: sockets, media half, control half.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use offhook_call_control::{
+    AnswerPolicy, CallControl, CallSettings, EndCause, Input, Refusal, Role, StartedBy, media_settings,
+};
+use offhook_call_media::{CallMedia, JitterPreference, MediaSource};
+use offhook_sip_proto::endpoint::{CallKey, Peer, SipEvent, TransactionId};
+use offhook_sip_proto::message::{Request, StatusCode, header};
+use offhook_time::Time;
+
+use super::call::ControlCall;
+use super::handle::Dial;
+use super::run::Control;
+use crate::worker::{MediaHalf, ToWorker, WorkerCall};
+
+impl Control {
+    /// Somebody calls.
+    pub(super) fn new_call(&mut self, transaction: TransactionId, request: Request, peer: Peer, now: Time) {
+        let admitted = match self.admit(&request) {
+            Ok(admitted) => admitted,
+            Err(status) => return self.refuse(transaction, &request, status, now),
+        };
+        let started_by = StartedBy::Invite;
+        let begun = self.begin(admitted.bot, admitted.role, started_by, admitted.answer, Some(peer), now);
+        let Some(key) = begun else {
+            return self.refuse(transaction, &request, StatusCode::SERVICE_UNAVAILABLE, now);
+        };
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.route = admitted.route;
+        }
+        self.plant_panic(key, &request);
+        self.endpoint.accept(transaction, CallKey(key));
+        self.run_call(key, Input::Sip(SipEvent::Request { transaction, request, peer }), now);
+    }
+
+    /// The API calls somebody.
+    pub(super) fn dial(&mut self, dial: Dial, now: Time) -> Result<String, Refusal> {
+        self.check_dial(&dial.to)?;
+        let Some(role) = self.bots.role(&dial.bot) else {
+            return Err(Refusal::bad_argument(format!("there is no bot '{}'", dial.bot)));
+        };
+        if matches!(role, Role::Bridge(_)) {
+            return Err(Refusal::bad_argument(
+                "outgoing calls need a bot that speaks: the bridge waits for callers",
+            ));
+        }
+        if self.can_take_calls().is_err() {
+            return Err(Refusal::failed("no more calls are taken now"));
+        }
+        let started_by = StartedBy::Api { target: dial.to, caller: dial.from };
+        let begun = self.begin(dial.bot, role, started_by, AnswerPolicy::Immediately, None, now);
+        let Some(key) = begun else { return Err(Refusal::failed("no RTP port is free")) };
+        let id = self.calls.get(&key).map(|call| call.id.clone()).unwrap_or_default();
+        self.run_call(key, Input::Dial, now);
+        Ok(id)
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        transaction: TransactionId,
+        request: &Request,
+        status: StatusCode,
+        now: Time,
+    ) {
+        let tag = self.randomness.hex(16);
+        let mut response = request.response(status, Some(&tag));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers.push(header::RETRY_AFTER, "5");
+        }
+        response.headers.push(header::SERVER, self.config.user_agent.as_str());
+        metrics::counter!("offhook_calls_refused_total", "status" => status.code().to_string()).increment(1);
+        self.endpoint.respond(transaction, response, now);
+    }
+
+    /// Takes what a call needs. `None` where something is used up.
+    fn begin(
+        &mut self,
+        bot_name: String,
+        role: Role,
+        started_by: StartedBy,
+        answer: AnswerPolicy,
+        peer: Option<Peer>,
+        now: Time,
+    ) -> Option<u64> {
+        let seed = crate::entropy::seed().ok()?;
+        let sockets = match self.ports.take() {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                tracing::warn!(%error, "a call is refused: no RTP port");
+                return None;
+            }
+        };
+        let remote = peer.map(|peer| peer.remote.ip());
+        let ip = self.advertised_for(remote);
+        let language = match &role {
+            Role::Bot(bot) => bot.language().to_owned(),
+            Role::Echo | Role::Bridge(_) => String::new(),
+        };
+        let has_recognizer = self.engines.recognizer(&language).is_some();
+        let settings = CallSettings {
+            call_id: uuid::Uuid::now_v7().to_string(),
+            seed,
+            wall: self.wall,
+            role,
+            bot_name,
+            started_by,
+            answer,
+            local_rtp: SocketAddr::new(ip, sockets.port),
+            local_contact: SocketAddr::new(ip, self.sip_port),
+            codecs: self.config.codecs.clone(),
+            ptime_ms: self.config.ptime_ms,
+            turn_policy: Default::default(),
+            limits: self.config.limits,
+            outbound: self.config.outbound(),
+            transfer_targets: self.config.targets.clone(),
+            bot_config: self.config.bot_config.clone(),
+            has_recognizer,
+            user_agent: self.config.user_agent.clone(),
+        };
+        let source = match remote {
+            Some(signalling) if self.config.nat_learn => MediaSource::Learn { signalling },
+            Some(_) | None => MediaSource::Sdp,
+        };
+        let jitter =
+            if self.config.prefer_loss_free { JitterPreference::Loss } else { JitterPreference::Delay };
+        let media = CallMedia::new(media_settings(&settings, source, jitter), now);
+        let key = self.next_key;
+        self.next_key += 1;
+        let recognized = has_recognizer && matches!(settings.role, Role::Bot(_));
+        let worker = self.quietest_worker();
+        let slot = self.slots[worker].take();
+        let half = MediaHalf::new(key, media, recognized);
+        self.workers[worker].send(ToWorker::Open(slot, Box::new(WorkerCall { sockets, half })));
+        let id = settings.call_id.clone();
+        self.keys.insert(id.clone(), key);
+        let call = ControlCall {
+            id,
+            control: CallControl::new(settings),
+            worker,
+            slot,
+            media_open: true,
+            due: None,
+            route: None,
+            synthesizers: Default::default(),
+            speaking: Default::default(),
+            has_recognizer: recognized,
+            bridge: None,
+            obituary: None,
+            peer,
+            facts: 0,
+            ended: false,
+            panic_planted: false,
+        };
+        self.calls.insert(key, call);
+        Some(key)
+    }
+
+    fn quietest_worker(&self) -> usize {
+        let busy = self.slots.iter().enumerate().min_by_key(|(_, slots)| slots.in_use());
+        busy.map_or(0, |(worker, _)| worker)
+    }
+
+    /// The address that a peer shall use for us.
+    fn advertised_for(&self, remote: Option<IpAddr>) -> IpAddr {
+        let listen = self.config.sip.ip();
+        let wants_v6 = remote.map_or(listen.is_ipv6(), |remote| remote.to_canonical().is_ipv6());
+        let configured = if wants_v6 { self.config.advertise_v6 } else { self.config.advertise };
+        if let Some(configured) = configured {
+            return configured;
+        }
+        if !listen.is_unspecified() {
+            return listen;
+        }
+        remote.and_then(interface_towards).unwrap_or(listen)
+    }
+
+    /// Tests plant a panic by a header, where the command line allows that.
+    fn plant_panic(&mut self, key: u64, request: &Request) {
+        if !self.allow_planted_panics {
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        match request.headers.get_str("X-Offhook-Test") {
+            Some("panic-media") => self.workers[call.worker].send(ToWorker::PlantPanic(call.slot)),
+            Some("panic-control") => call.panic_planted = true,
+            Some(_) | None => {}
+        }
+    }
+
+    pub(super) fn end_all(&mut self, now: Time) {
+        let keys: Vec<u64> = self.calls.keys().copied().collect();
+        for key in keys {
+            self.run_call(key, Input::End { cause: EndCause::Shutdown }, now);
+        }
+    }
+}
+
+/// The address of the interface that leads to `remote`. Connecting a datagram socket sends nothing.
+fn interface_towards(remote: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = if remote.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((remote, 9)).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
+}

@@ -1,0 +1,261 @@
+//! `offhook serve`: puts the parts together, waits for a signal, takes them apart again.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use offhook_engines::websocket::{BridgeConfig, BridgeHub};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::api::{ApiKey, ApiState, EventHub, Readiness, router};
+use crate::bots::Bots;
+use crate::cli::ServeArgs;
+use crate::config::{Config, RtpRange};
+use crate::control::{self, ControlConfig, ControlDoor, ControlHandle, SipSockets, ToControl};
+use crate::speech::{Engines, spawn_recognizers};
+use crate::storage::Storage;
+use crate::tools::Tools;
+use crate::worker::{self, SpeechUplink, ToWorker, WorkerConfig, WorkerHandle};
+
+/// Events that may wait for control, of all workers together.
+const EVENTS: usize = 1 << 16;
+
+/// Messages that may wait for one worker.
+const MESSAGES: usize = 1 << 14;
+
+/// Calls that a worker takes memory for at the start.
+const CALLS_PER_WORKER: usize = 4096;
+
+/// Frames that may wait for the recognizers: half a second of a thousand calls would be 25,000; recognizers keep up or
+/// the oldest goes.
+const HEARD_FRAMES: usize = 4096;
+
+/// Configuration file and command line, put together.
+///
+/// # Errors
+/// What is wrong, where, and what would be right.
+pub fn configuration(args: &ServeArgs) -> anyhow::Result<Config> {
+    let mut config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    if let Some(sip) = args.sip {
+        config.sip = sip;
+    }
+    if let Some(api) = args.api {
+        config.api = api;
+    }
+    if let Some(rtp) = &args.rtp {
+        config.rtp = RtpRange::parse(rtp).map_err(|what| anyhow::anyhow!("--rtp: {what}"))?;
+    }
+    if let Some(advertise) = args.advertise {
+        config.advertise = Some(advertise);
+    }
+    if let Some(bridge) = &args.bridge {
+        if !bridge.starts_with("ws://") {
+            bail!("--bridge: '{bridge}' is not ws://HOST:PORT/PATH");
+        }
+        config.bridge = Some(bridge.clone());
+    }
+    if let Some(data) = &args.data {
+        config.data.clone_from(data);
+    }
+    Ok(config)
+}
+
+/// Runs the server until it is told to end.
+///
+/// # Errors
+/// What could not be started, and why.
+pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    let config = Arc::new(configuration(args)?);
+    let bots = Bots::load(config.bots.as_deref())?;
+    for (number, route) in config.routes.iter().enumerate() {
+        if bots.role(&route.bot).is_none() {
+            bail!("route {}: there is no bot '{}'", number + 1, route.bot);
+        }
+    }
+    let sockets = SipSockets::bind(config.sip, config.sip_dscp)
+        .with_context(|| format!("SIP cannot listen on {}: choose another with --sip", config.sip))?;
+    // Media sockets are two per call, and the shell's usual limit is 1024.
+    let _ = offhook_linux_ffi::raise_open_file_limit(1 << 20);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .context("the HTTP runtime cannot start")?;
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind(config.api))
+        .with_context(|| format!("the API cannot listen on {}: choose another with --api", config.api))?;
+    prepare_data(&config.data)?;
+    let key = match &config.api_key {
+        Some(secret) => ApiKey::new(&secret.reveal().map_err(|why| anyhow::anyhow!("api.key: {why}"))?),
+        None => ApiKey::in_file(&config.data.join("api-key"))
+            .with_context(|| format!("the API key in {}", config.data.display()))?,
+    };
+    let metrics = install_metrics()?;
+    let (storage, storage_thread) = Storage::start(&config.data, runtime.handle().clone())
+        .with_context(|| format!("storage in {}", config.data.display()))?;
+    let readiness = Arc::new(Readiness::default());
+    let server = start_parts(args, &config, bots, sockets, &storage, &readiness, runtime.handle())?;
+    let state = ApiState {
+        control: server.control.clone(),
+        storage: storage.clone(),
+        events: server.events.clone(),
+        key: Arc::new(key),
+        readiness: Arc::clone(&readiness),
+        metrics,
+        workers: server.workers.clone(),
+        heard: Arc::clone(&server.heard),
+    };
+    let api = listener.local_addr().context("the API's address")?;
+    let http = runtime.spawn(async move { axum::serve(listener, router(state)).await });
+    readiness.set_started();
+    tracing::info!(sip = %server.sip, %api, data = %config.data.display(), "ready for calls");
+    let drain = config.drain_timeout;
+    runtime.block_on(wait_for_the_end(&server.control, &readiness, drain))?;
+    server.stop();
+    http.abort();
+    storage.flush();
+    drop(storage);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    let _ = storage_thread.join();
+    tracing::info!("ended");
+    Ok(())
+}
+
+struct Server {
+    sip: SocketAddr,
+    control: ControlHandle,
+    control_thread: JoinHandle<()>,
+    workers: Vec<WorkerHandle>,
+    worker_threads: Vec<JoinHandle<()>>,
+    events: EventHub,
+    heard: Arc<SpeechUplink>,
+}
+
+fn start_parts(
+    args: &ServeArgs,
+    config: &Arc<Config>,
+    bots: Bots,
+    sockets: SipSockets,
+    storage: &Storage,
+    readiness: &Readiness,
+    runtime: &tokio::runtime::Handle,
+) -> anyhow::Result<Server> {
+    let program = std::env::current_exe().context("this program's own path")?;
+    let (engines, missing) = Engines::start(config, &program);
+    for missing in missing {
+        tracing::warn!("{missing}");
+        readiness.note_missing(missing.to_string());
+    }
+    let heard = SpeechUplink::new(HEARD_FRAMES).context("speech queue")?;
+    let (recognizers, _) = spawn_recognizers(Arc::clone(&heard)).context("recognizers' thread")?;
+    let bridge = match &config.bridge {
+        Some(_) => Some(BridgeHub::start(BridgeConfig::default()).context("bridge")?),
+        None => None,
+    };
+    let door = ControlDoor::new(EVENTS).context("control's door")?;
+    let control = door.handle.clone();
+    let mut workers = Vec::new();
+    let mut worker_threads = Vec::new();
+    for number in 0..config.workers {
+        let handle = WorkerHandle::new(MESSAGES).context("worker's inbox")?;
+        let worker = WorkerConfig {
+            number,
+            handle: handle.clone(),
+            control: Arc::clone(&door.from_workers),
+            control_wake: Arc::clone(&door.waker),
+            speech: Arc::clone(&heard),
+            bridge: bridge.clone(),
+            realtime: config.realtime != Some(false),
+            calls: CALLS_PER_WORKER,
+        };
+        worker_threads.push(worker::spawn(worker).context("media worker")?);
+        workers.push(handle);
+    }
+    let sip = sockets.local;
+    let events = EventHub::new();
+    let control_config = ControlConfig {
+        config: Arc::clone(config),
+        bots,
+        engines,
+        recognizers,
+        tools: Tools::new(runtime.clone()).context("HTTP client")?,
+        bridge,
+        storage: storage.clone(),
+        events: events.clone(),
+        allow_planted_panics: args.allow_planted_panics,
+    };
+    let control_thread =
+        control::spawn(control_config, sockets, door, workers.clone()).context("control thread")?;
+    Ok(Server { sip, control, control_thread, workers, worker_threads, events, heard })
+}
+
+impl Server {
+    fn stop(self) {
+        self.control.send(ToControl::Stop);
+        // What a thread had to say in a panic was logged where it happened.
+        let _ = self.control_thread.join();
+        for worker in &self.workers {
+            worker.send(ToWorker::Stop);
+        }
+        for thread in self.worker_threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// SIGTERM and Ctrl-C drain: no new calls, running ones finish within the time-out, then BYE. A second signal ends all
+/// at once.
+async fn wait_for_the_end(
+    control: &ControlHandle,
+    readiness: &Readiness,
+    drain: Duration,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    readiness.set_draining();
+    tracing::info!(seconds = drain.as_secs_f64(), "draining: no new calls, running ones may finish");
+    let (done, drained) = channel();
+    control.send(ToControl::Drain(done));
+    let finished = tokio::task::spawn_blocking(move || drained.recv_timeout(drain).is_ok());
+    let finished = tokio::select! {
+        finished = finished => finished.unwrap_or(true),
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+    };
+    if !finished {
+        tracing::warn!("ending the calls that are left");
+        let (done, ended) = channel();
+        control.send(ToControl::EndAll(done));
+        let _ = tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(3))).await;
+    }
+    Ok(())
+}
+
+fn prepare_data(folder: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| {
+        format!("the data folder {} cannot be made: choose another with --data", folder.display())
+    })
+}
+
+fn install_metrics() -> anyhow::Result<PrometheusHandle> {
+    let seconds = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0];
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Prefix("offhook_turn".into()), &seconds)
+        .context("metrics")?
+        .install_recorder()
+        .context("metrics")
+}

@@ -1,0 +1,182 @@
+//! One call as its worker holds it.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+use offhook_audio::Frame;
+use offhook_call_media::{CallMedia, Input, LegId, MediaCommand, MediaEvent, Outputs};
+use offhook_engines::websocket::BridgeUplink;
+use offhook_time::Time;
+
+use super::run::WorkerConfig;
+use super::{FromWorker, HeardFrame, MediaSockets};
+
+/// The worker's end of a bridge.
+#[derive(Debug)]
+pub struct BridgeEnd {
+    /// Towards the application.
+    pub uplink: BridgeUplink,
+    /// From the application.
+    pub downlink: Arc<ArrayQueue<Frame>>,
+}
+
+/// Everything a worker needs for one call. Built by control, so that the worker allocates nothing.
+#[derive(Debug)]
+pub struct WorkerCall {
+    /// Its sockets.
+    pub sockets: MediaSockets,
+    /// The rest.
+    pub half: MediaHalf,
+}
+
+/// A media half and what stands around it.
+#[derive(Debug)]
+pub struct MediaHalf {
+    /// The call, as control numbers it.
+    pub key: u64,
+    /// The machine.
+    pub media: CallMedia,
+    /// Whether a recognizer listens.
+    pub recognized: bool,
+    /// The application behind the bridge.
+    pub bridge: Option<BridgeEnd>,
+    rtp_to: Option<SocketAddr>,
+    due: Time,
+    closed: bool,
+    panicked: bool,
+    panic_planted: bool,
+}
+
+impl MediaHalf {
+    /// A half that has had no input yet.
+    pub fn new(key: u64, media: CallMedia, recognized: bool) -> Self {
+        let due = media.poll_timeout().unwrap_or(Time::MAX);
+        MediaHalf {
+            key,
+            media,
+            recognized,
+            bridge: None,
+            rtp_to: None,
+            due,
+            closed: false,
+            panicked: false,
+            panic_planted: false,
+        }
+    }
+
+    /// Makes the next input panic: how the tests see that a panic ends its call and no other.
+    pub fn plant_panic(&mut self) {
+        self.panic_planted = true;
+    }
+
+    /// When it wants to be called; [`Time::MAX`] for never.
+    pub(super) fn due(&self) -> Time {
+        self.due
+    }
+
+    /// Whether the worker is done with it.
+    pub(super) fn is_over(&self) -> bool {
+        self.closed || self.panicked
+    }
+
+    /// Whether its code panicked.
+    pub(super) fn panicked(&self) -> bool {
+        self.panicked
+    }
+
+    /// Hands one input to the machine. A panic in there ends this call and no other.
+    pub(super) fn step(
+        &mut self,
+        sockets: &MediaSockets,
+        worker: &WorkerConfig,
+        input: Input<'_>,
+        now: Time,
+    ) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        if let Input::Command(MediaCommand::SetStream { settings, .. }) = &input {
+            self.rtp_to = settings.remote_rtp;
+        }
+        let mut told = false;
+        let finished = catch_unwind(AssertUnwindSafe(|| {
+            assert!(!self.panic_planted, "a panic was planted in this call");
+            let mut outputs = CallOutputs {
+                key: self.key,
+                sockets,
+                rtp_to: self.rtp_to,
+                recognized: self.recognized,
+                bridge: self.bridge.as_mut().map(|bridge| &mut bridge.uplink),
+                worker,
+                told: &mut told,
+                closed: &mut self.closed,
+            };
+            self.media.handle(input, &mut outputs, now);
+            self.due = self.media.poll_timeout().unwrap_or(Time::MAX);
+        }));
+        if finished.is_err() {
+            self.panicked = true;
+            return true;
+        }
+        told
+    }
+}
+
+/// What leaves one call during one input.
+struct CallOutputs<'a> {
+    key: u64,
+    sockets: &'a MediaSockets,
+    rtp_to: Option<SocketAddr>,
+    recognized: bool,
+    bridge: Option<&'a mut BridgeUplink>,
+    worker: &'a WorkerConfig,
+    told: &'a mut bool,
+    closed: &'a mut bool,
+}
+
+impl Outputs for CallOutputs<'_> {
+    fn rtp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
+        send(&self.sockets.rtp, packet, to);
+    }
+
+    fn rtcp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
+        // With rtcp-mux both share a port (RFC 5761).
+        let socket = if self.rtp_to == Some(to) { &self.sockets.rtp } else { &self.sockets.rtcp };
+        send(socket, packet, to);
+    }
+
+    fn caller_audio(&mut self, frame: &Frame, _in_utterance: bool) {
+        if self.recognized {
+            self.worker.speech.push(HeardFrame { call: self.key, frame: *frame });
+        }
+    }
+
+    fn application_audio(&mut self, frame: &Frame) {
+        if let Some(bridge) = &mut self.bridge {
+            bridge.push(frame);
+        }
+    }
+
+    fn event(&mut self, event: MediaEvent) {
+        *self.closed |= matches!(event, MediaEvent::Closed(_));
+        *self.told = true;
+        push_to_control(&self.worker.control, FromWorker::Event(self.key, event));
+    }
+}
+
+/// Control messages are never dropped. The queue has room for every call at once; should control stand still all the
+/// same, the worker waits for it rather than lose an event.
+pub(super) fn push_to_control(control: &ArrayQueue<FromWorker>, message: FromWorker) {
+    let mut message = message;
+    while let Err(refused) = control.push(message) {
+        message = refused;
+        std::thread::yield_now();
+    }
+}
+
+fn send(socket: &UdpSocket, packet: &[u8], to: SocketAddr) {
+    // A full socket buffer or an ICMP error of an earlier packet costs this packet, as the network might have.
+    let _ = socket.send_to(packet, to);
+}

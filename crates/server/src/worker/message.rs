@@ -1,0 +1,112 @@
+//! What a worker is told and what it tells.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+use offhook_audio::AudioChunk;
+use offhook_call_media::{MediaCommand, MediaEvent};
+use offhook_engine_api::UtteranceId;
+
+use super::{BridgeEnd, EventFd, Health, WorkerCall};
+
+/// A call's place in its worker. The generation tells a call from the one that had the place before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    /// Index in the worker's table.
+    pub index: u32,
+    /// Counts the uses of the place.
+    pub generation: u32,
+}
+
+/// To a worker. The queue is bounded; a sender that finds it full waits, because control messages are never dropped.
+#[derive(Debug)]
+pub enum ToWorker {
+    /// A call with all its memory and sockets.
+    Open(Slot, Box<WorkerCall>),
+    /// A command for a call.
+    Command(Slot, MediaCommand),
+    /// Synthesized audio for a call.
+    Speech(Slot, UtteranceId, AudioChunk),
+    /// The application of a call is connected.
+    Bridge(Slot, BridgeEnd),
+    /// Make the call's next input panic (tests only, by the header `X-Offhook-Test`).
+    PlantPanic(Slot),
+    /// End the thread once all calls are closed.
+    Stop,
+}
+
+/// From a worker to control.
+#[derive(Debug)]
+pub enum FromWorker {
+    /// An event of a call.
+    Event(u64, MediaEvent),
+    /// The half ended; here is its memory, to be freed where nobody waits for a frame.
+    Closed(u64, Slot, Box<WorkerCall>),
+    /// The half's code panicked: the call is over, its neighbours go on.
+    Panicked(u64, Slot, Box<WorkerCall>),
+}
+
+/// The way to one worker.
+#[derive(Clone, Debug)]
+pub struct WorkerHandle {
+    queue: Arc<ArrayQueue<ToWorker>>,
+    wake: Arc<EventFd>,
+    wake_pending: Arc<AtomicBool>,
+    /// How late its ticks are.
+    pub health: Arc<Health>,
+    /// How many calls it has.
+    pub calls: Arc<AtomicUsize>,
+}
+
+impl WorkerHandle {
+    /// An inbox with room for `queue_length` messages.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn new(queue_length: usize) -> std::io::Result<Self> {
+        Ok(WorkerHandle {
+            queue: Arc::new(ArrayQueue::new(queue_length)),
+            wake: Arc::new(EventFd::new()?),
+            wake_pending: Arc::new(AtomicBool::new(false)),
+            health: Arc::new(Health::new()),
+            calls: Arc::new(AtomicUsize::new(0)),
+        })
+    }
+
+    /// Sends a message and wakes the worker. Where the queue is full it waits for room: the worker empties it on its
+    /// next tick, and what is in it must not be lost.
+    pub fn send(&self, message: ToWorker) {
+        let mut message = message;
+        while let Err(refused) = self.queue.push(message) {
+            message = refused;
+            self.wake();
+            std::thread::sleep(std::time::Duration::from_micros(200));
+        }
+        self.wake();
+    }
+
+    /// Wakes the worker: something urgent is there. One system call for any number of wakes before it is awake.
+    pub fn wake(&self) {
+        if !self.wake_pending.swap(true, Ordering::AcqRel) {
+            self.wake.wake();
+        }
+    }
+
+    pub(super) fn receive(&self) -> Option<ToWorker> {
+        self.queue.pop()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn wake_fd(&self) -> &EventFd {
+        &self.wake
+    }
+
+    /// Before the queues are looked at: a wake from here on is a new one.
+    pub(super) fn accept_wakes(&self) {
+        self.wake_pending.store(false, Ordering::Release);
+    }
+}
