@@ -125,6 +125,11 @@ impl Usage {
         })
     }
 
+    /// Whose it is.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Resident memory.
     pub fn rss_kib(&self) -> u64 {
         self.rss_kib

@@ -30,11 +30,11 @@ impl Target {
         let bracketed = host_port.starts_with('[');
         let has_port = if bracketed { host_port.contains("]:") } else { host_port.contains(':') };
         let with_port = if has_port { host_port.to_owned() } else { format!("{host_port}:5060") };
-        let address = with_port
-            .to_socket_addrs()
-            .map_err(|error| failed(&error.to_string()))?
-            .next()
-            .ok_or_else(|| failed("the host has no address"))?;
+        let addresses: Vec<SocketAddr> =
+            with_port.to_socket_addrs().map_err(|error| failed(&error.to_string()))?.collect();
+        // `localhost` is both; servers that listen on one of the two listen on IPv4.
+        let address = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+        let address = *address.ok_or_else(|| failed("the host has no address"))?;
         Ok(Target { uri: uri.to_owned(), address })
     }
 

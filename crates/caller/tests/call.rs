@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use offhook_caller::call::{self, CallOptions, CallReport, EndedBy, OnRefer, Outcome, Stop, Transport};
+use offhook_caller::g711::Law;
 use offhook_caller::probe::noise;
 use offhook_caller::reflector::Reflector;
 use offhook_caller::wav;
@@ -55,10 +56,12 @@ fn keys_come_back_as_they_were_pressed() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = quick(reflector.uri());
     options.script = Some(script(folder.path(), "dtmf 1234*#\nwait 300ms\nhangup"));
+    options.codecs = vec![Law::A, Law::Mu];
 
     let (report, progress) = place(&options, &Stop::default());
 
     assert!(report.is_success(), "{progress}");
+    assert_eq!(report.codec.as_deref(), Some("PCMA"));
     assert_eq!((report.sent.digits.as_str(), report.digits_received.as_str()), ("1234*#", "1234*#"));
     assert_eq!(report.received.timestamp_breaks + report.received.lost, 0, "{:?}", report.received);
 }

@@ -131,7 +131,7 @@ pub fn run(options: &LatencyOptions, stop: &Stop) -> Result<LatencyReport, Calle
         result.lines.iter().map(|line| locate_line(line, &result.signal)).collect();
     let all = report(&delays.iter().flatten().map(|found| found.delay).collect::<Vec<_>>());
     let each_call: Vec<ProbeReport> = delays.iter().map(|call| report_of(call)).collect();
-    let own = Summary::of(result.own_lateness_ms.iter().map(|ms| f64::from(*ms)));
+    let own = result.own_lateness_ms();
     let less = |own: f64, of: fn(&Summary) -> f64| reflector.as_ref().map(|r| rounded(own - of(&r.added_ms)));
     Ok(LatencyReport {
         bench: "latency",

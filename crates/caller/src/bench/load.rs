@@ -10,7 +10,7 @@ use crate::call::Stop;
 use crate::g711::Law;
 use crate::line::fleet::{self, Fleet, FleetResult};
 use crate::listen::Continuity;
-use crate::machine::{Machine, MachineWatch, ServerCost};
+use crate::machine::{Machine, MachineWatch, ServerCost, Usage};
 use crate::reflector::Reflector;
 use crate::statistics::{Summary, rounded};
 use crate::target::Target;
@@ -147,7 +147,7 @@ pub struct LoadStep {
     pub server: Option<ServerCost>,
     /// CPU-milliseconds of the server per second of one call.
     pub cpu_ms_per_call_second: Option<f64>,
-    /// KiB of memory per call.
+    /// KiB of memory per call, against before the first call of the run.
     pub kib_per_call: Option<f64>,
     /// Within the limits, no call failed.
     pub within_limits: bool,
@@ -165,10 +165,12 @@ pub fn run(options: &LoadOptions, stop: &Stop) -> Result<LoadReport, CallerError
     };
     let reflector =
         if options.reflector { Some(through_reflector(options, &target, first, stop)?) } else { None };
+    // One base for every step: a server keeps what it once took.
+    let before = options.server_pid.and_then(Usage::of);
     let mut steps: Vec<LoadStep> = Vec::new();
     let mut realtime = true;
     let mut try_out = |calls: usize| -> Result<bool, CallerError> {
-        let (step, fifo) = step(options, &target, calls, options.server_pid, stop)?;
+        let (step, fifo) = step(options, &target, calls, before, stop)?;
         realtime &= fifo;
         let within = step.within_limits;
         steps.push(step);
@@ -225,7 +227,7 @@ fn step(
     options: &LoadOptions,
     target: &Target,
     calls: usize,
-    server_pid: Option<u32>,
+    before: Option<Usage>,
     stop: &Stop,
 ) -> Result<(LoadStep, bool), CallerError> {
     let fleet = Fleet {
@@ -241,10 +243,10 @@ fn step(
         keep: false,
         impairment: None,
         impaired_for: None,
-        server_pid,
+        server_pid: before.map(|usage| usage.pid()),
     };
     let result = fleet::run(&fleet, stop)?;
-    Ok((summed_up(&result, calls, options.limits), result.realtime))
+    Ok((summed_up(&result, calls, options.limits, before.map(|usage| usage.rss_kib())), result.realtime))
 }
 
 fn through_reflector(
@@ -262,7 +264,12 @@ fn through_reflector(
     Ok(step(&short, &Target::parse(&reflector.uri())?, calls, None, stop)?.0)
 }
 
-fn summed_up(result: &FleetResult, calls: usize, limits: LoadLimits) -> LoadStep {
+fn summed_up(
+    result: &FleetResult,
+    calls: usize,
+    limits: LoadLimits,
+    rss_before_kib: Option<u64>,
+) -> LoadStep {
     let seconds = result.window.as_secs_f64();
     // One packet of each call may fall on the edge of the window.
     let expected = (seconds * 50.0).floor() - 1.0;
@@ -284,8 +291,7 @@ fn summed_up(result: &FleetResult, calls: usize, limits: LoadLimits) -> LoadStep
         None
     };
     let held = result.lines.len();
-    let grown =
-        result.cost.zip(result.rss_before_kib).map(|(cost, before)| cost.rss_kib as f64 - before as f64);
+    let grown = result.cost.zip(rss_before_kib).map(|(cost, before)| cost.rss_kib as f64 - before as f64);
     LoadStep {
         calls,
         held,
@@ -296,7 +302,7 @@ fn summed_up(result: &FleetResult, calls: usize, limits: LoadLimits) -> LoadStep
         lateness_ms: lateness,
         worst_call_p99_ms: streams.iter().map(|stream| stream.lateness_ms.p99).fold(0.0, f64::max),
         max_gap_ms: streams.iter().map(|stream| stream.max_gap_ms).fold(0.0, f64::max),
-        own_lateness_ms: Summary::of(result.own_lateness_ms.iter().map(|ms| f64::from(*ms))),
+        own_lateness_ms: result.own_lateness_ms(),
         cpu_ms_per_call_second: result
             .cost
             .filter(|cost| held > 0 && cost.seconds > 0.0)

@@ -16,6 +16,7 @@ use crate::line::worker::{Command, Line, Measured, Worker};
 use crate::machine::{ServerCost, Usage};
 use crate::net::{self, Readiness};
 use crate::sdp;
+use crate::statistics::Summary;
 use crate::target::Target;
 use crate::wav::FRAME;
 
@@ -63,14 +64,17 @@ pub(crate) struct FleetResult {
     pub window: Duration,
     /// When the line became clean, where it was impaired.
     pub clean_from: Option<Time>,
-    /// How late our packets left, in milliseconds.
-    pub own_lateness_ms: Vec<f32>,
     /// The server's cost in the window.
     pub cost: Option<ServerCost>,
-    /// The server's memory before the first call.
-    pub rss_before_kib: Option<u64>,
     /// Whether all workers ran at real-time priority.
     pub realtime: bool,
+}
+
+impl FleetResult {
+    /// How late our packets left, over all lines.
+    pub fn own_lateness_ms(&self) -> Summary {
+        Summary::of(self.lines.iter().flat_map(Line::own_lateness_ms).map(f64::from))
+    }
 }
 
 /// How long calls may take to be released before the fleet stops waiting.
@@ -86,7 +90,6 @@ pub(crate) fn run(fleet: &Fleet, stop: &Stop) -> Result<FleetResult, CallerError
             "{calls} calls need more than the {files} files allowed"
         )));
     }
-    let before = fleet.server_pid.and_then(Usage::of);
     let mut running = Running::start(fleet)?;
     running.set_up(fleet, stop)?;
     running.stay(fleet.settle, stop)?;
@@ -112,7 +115,6 @@ pub(crate) fn run(fleet: &Fleet, stop: &Stop) -> Result<FleetResult, CallerError
     result.window = window;
     result.clean_from = clean_from;
     result.cost = cost;
-    result.rss_before_kib = before.map(|usage| usage.rss_kib());
     Ok(result)
 }
 
@@ -271,9 +273,8 @@ impl Running {
     fn finish(self) -> Result<FleetResult, CallerError> {
         let mut result = FleetResult { realtime: true, signal: self.signal, ..FleetResult::default() };
         for worker in self.workers {
-            let Measured { lines, own_lateness_ms, realtime } = worker.finish()?;
+            let Measured { lines, realtime } = worker.finish()?;
             result.lines.extend(lines);
-            result.own_lateness_ms.extend(own_lateness_ms);
             result.realtime &= realtime;
         }
         result.failures = self.failures;

@@ -49,8 +49,8 @@ pub(crate) struct Line {
     pub heard: Vec<(Time, Vec<u8>)>,
     /// The stream that came back, in the measured window.
     pub meter: ContinuityMeter,
-    /// Packets sent in the measured window.
-    pub sent: u64,
+    /// How far behind its tick each packet of the measured window left, in milliseconds.
+    pub behind_ms: Vec<f32>,
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
@@ -79,7 +79,7 @@ impl Line {
             said: Vec::new(),
             heard: Vec::new(),
             meter: ContinuityMeter::new(),
-            sent: 0,
+            behind_ms: Vec::new(),
             sequence: number as u16,
             timestamp: number as u32 * 7919,
             ssrc: 0x0ff_0000 + number as u32,
@@ -88,14 +88,21 @@ impl Line {
 
     fn begin_window(&mut self) {
         self.meter = ContinuityMeter::new();
-        self.sent = 0;
+        self.behind_ms.clear();
         self.left.clear();
         self.said.clear();
         self.heard.clear();
     }
 
-    /// The next packet leaves. Answers when.
-    fn send(&mut self, packet: &mut Vec<u8>) -> Time {
+    /// How late each packet left: the line's own grid is where its best packet lay, since those before it in the same
+    /// tick always take their time.
+    pub fn own_lateness_ms(&self) -> impl Iterator<Item = f32> {
+        let best = self.behind_ms.iter().copied().fold(f32::INFINITY, f32::min);
+        self.behind_ms.iter().map(move |behind| behind - best)
+    }
+
+    /// The packet that is due at `due` leaves.
+    fn send(&mut self, packet: &mut Vec<u8>, due: Time) {
         if self.at + FRAME > self.signal.len() {
             self.at = 0;
         }
@@ -117,12 +124,11 @@ impl Line {
         self.at += FRAME;
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
-        self.sent += 1;
         match &mut self.impairer {
             Some(line) => line.push(packet, now),
             None => transmit(&self.socket, packet),
         }
-        now
+        self.behind_ms.push(now.since(due).as_secs_f32() * 1000.0);
     }
 
     fn flush(&mut self, now: Time) {
@@ -171,8 +177,6 @@ pub(crate) enum Command {
 pub(crate) struct Measured {
     /// Its lines, in the order they were added.
     pub lines: Vec<Line>,
-    /// How late each packet left, in milliseconds.
-    pub own_lateness_ms: Vec<f32>,
     /// Whether it ran at real-time priority.
     pub realtime: bool,
 }
@@ -223,10 +227,7 @@ fn run(commands: &Receiver<Command>, realtime: bool) -> Result<Measured, CallerE
                     readiness.add(&line.socket, measured.lines.len())?;
                     measured.lines.push(*line);
                 }
-                Command::BeginWindow => {
-                    measured.own_lateness_ms.clear();
-                    measured.lines.iter_mut().for_each(Line::begin_window);
-                }
+                Command::BeginWindow => measured.lines.iter_mut().for_each(Line::begin_window),
                 Command::EndWindow => sending = false,
                 Command::Impair(impairment) => {
                     for impairer in measured.lines.iter_mut().filter_map(|line| line.impairer.as_mut()) {
@@ -241,8 +242,7 @@ fn run(commands: &Receiver<Command>, realtime: bool) -> Result<Measured, CallerE
         }
         let phase = pace.index() % TICKS_PER_PACKET;
         for line in measured.lines.iter_mut().filter(|line| line.phase == phase) {
-            let left = line.send(&mut packet);
-            measured.own_lateness_ms.push(left.since(due).as_secs_f32() * 1000.0);
+            line.send(&mut packet, due);
         }
         for line in measured.lines.iter_mut().filter(|line| line.impairer.is_some()) {
             line.flush(clock::now());

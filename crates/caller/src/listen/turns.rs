@@ -1,5 +1,7 @@
 //! The turn ledger as heard from outside.
 
+use std::fmt;
+
 use offhook_time::Time;
 use serde::Serialize;
 
@@ -54,6 +56,34 @@ pub struct BargeIn {
     pub bot_stopped_ms: f64,
     /// From our first voiced packet to their last.
     pub stopped_after_ms: f64,
+}
+
+impl fmt::Display for TurnLedger {
+    /// A table for people, one line per turn; times in seconds from the answer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| format!("{:.3}", ms / 1000.0));
+        let millis = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| format!("{ms:.0} ms"));
+        writeln!(f, "greeting at {} s", seconds(self.greeting_ms))?;
+        writeln!(
+            f,
+            "{:>4} {:>9} {:>9} {:>9} {:>9} {:>9}  said",
+            "turn", "from", "to", "answer", "waited", "barge-in"
+        )?;
+        for (index, turn) in self.turns.iter().enumerate() {
+            writeln!(
+                f,
+                "{:>4} {:>9} {:>9} {:>9} {:>9} {:>9}  {}",
+                index + 1,
+                seconds(Some(turn.caller_start_ms)),
+                seconds(Some(turn.caller_end_ms)),
+                seconds(turn.bot_start_ms),
+                millis(turn.response_ms),
+                millis(turn.barge_in.map(|barge_in| barge_in.stopped_after_ms)),
+                turn.said
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// Makes the ledger of a call that was answered at `answered`.
@@ -132,6 +162,8 @@ mod tests {
         let turn = &ledger.turns[0];
         assert_eq!(turn.barge_in, Some(BargeIn { bot_stopped_ms: 3120.0, stopped_after_ms: 120.0 }));
         assert_eq!(turn.response_ms, Some(700.0));
+        let table = ledger.to_string();
+        assert!(table.contains("   1     3.000     3.400     4.100    700 ms    120 ms  no\n"), "{table}");
     }
 
     #[test]

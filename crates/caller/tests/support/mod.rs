@@ -7,6 +7,7 @@ use std::time::Duration;
 /// Longer than any step of a test takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+#[allow(dead_code, reason = "each test file uses its own part of the helpers")]
 pub enum FarEnd {
     Udp(UdpSocket),
     Tcp(TcpStream, Vec<u8>),
@@ -18,6 +19,7 @@ pub struct Received {
     pub from: SocketAddr,
 }
 
+#[allow(dead_code, reason = "each test file uses its own part of the helpers")]
 impl FarEnd {
     pub fn udp() -> (FarEnd, String) {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
