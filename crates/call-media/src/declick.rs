@@ -21,15 +21,20 @@ impl Declick {
 
     /// `samples` are audio: after a gap they rise from nothing.
     pub(crate) fn audio(&mut self, samples: &mut [i16]) {
+        let Some(last) = samples.last().copied() else { return };
         if self.gap > 0 {
             self.gap = 0;
             self.risen = 0;
         }
+        self.last = last;
         for sample in samples.iter_mut().take(SAMPLES - self.risen) {
             *sample = (i32::from(*sample) * self.risen as i32 / SAMPLES as i32) as i16;
             self.risen += 1;
+            self.last = *sample;
         }
-        self.last = samples.last().copied().unwrap_or(self.last);
+        if self.risen == SAMPLES {
+            self.last = last;
+        }
     }
 
     /// `samples` are a gap: the last audio dies away in them, then silence.
@@ -60,5 +65,19 @@ mod tests {
         assert_eq!(samples[0], 8_000);
         assert_eq!(samples[250], 0);
         assert_eq!(samples[479], 8_000);
+    }
+
+    #[test]
+    fn a_gap_stays_silent_however_often_nothing_is_added() {
+        let mut declick = Declick::new();
+        let mut gap = [[1i16; 160]; 3];
+
+        declick.audio(&mut [8_000; 160]);
+        for packet in &mut gap {
+            declick.audio(&mut []);
+            declick.gap(packet);
+        }
+
+        assert!(gap.as_flattened()[40..].iter().all(|sample| *sample == 0));
     }
 }

@@ -25,10 +25,12 @@ use offhook_time::{NoSteps, Randomness, Seed, StepSink, Time};
 pub const PTIME: Duration = Duration::from_millis(20);
 
 /// What left, with the moment it did.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Left {
     pub now: Time,
     pub rtp: Vec<(Time, Vec<u8>)>,
+    /// Whose far end each of them went to.
+    pub rtp_legs: Vec<LegId>,
     pub rtcp: Vec<(Time, Vec<u8>)>,
     pub caller: Vec<(Time, Frame, bool)>,
     pub application: Vec<(Time, Frame)>,
@@ -36,7 +38,8 @@ pub struct Left {
 }
 
 impl Outputs for Left {
-    fn rtp(&mut self, _leg: LegId, _to: SocketAddr, packet: &[u8]) {
+    fn rtp(&mut self, leg: LegId, _to: SocketAddr, packet: &[u8]) {
+        self.rtp_legs.push(leg);
         self.rtp.push((self.now, packet.to_vec()));
     }
 
@@ -55,6 +58,21 @@ impl Outputs for Left {
     fn event(&mut self, event: MediaEvent) {
         self.events.push((self.now, event));
     }
+}
+
+impl Left {
+    /// What one far end heard.
+    pub fn rtp_of(&self, leg: LegId) -> Vec<(Time, Vec<i16>)> {
+        let of_leg = self.rtp.iter().zip(&self.rtp_legs).filter(|(_, to)| **to == leg);
+        of_leg.map(|(packet, _)| decoded(packet)).collect()
+    }
+}
+
+fn decoded((at, packet): &(Time, Vec<u8>)) -> (Time, Vec<i16>) {
+    let packet = RtpPacket::parse(packet).unwrap();
+    let mut samples = vec![0; packet.payload.len()];
+    G711::MuLaw.decode(packet.payload, &mut samples);
+    (*at, samples)
 }
 
 /// A caller that sends its samples again and again, and the driver of the half.
@@ -288,15 +306,14 @@ impl<S: StepSink> Scene<S> {
         }
     }
 
+    /// The far end starts another stream: new source, sequence and timestamp.
+    pub fn change_source(&mut self) {
+        self.sender = StreamSender::new(&mut Randomness::new(Seed::from_number(123)));
+    }
+
     /// Everything that left as one line of samples, and when each packet left.
     pub fn heard(&self) -> Vec<(Time, Vec<i16>)> {
-        let decode = |(at, packet): &(Time, Vec<u8>)| {
-            let packet = RtpPacket::parse(packet).unwrap();
-            let mut samples = vec![0; packet.payload.len()];
-            G711::MuLaw.decode(packet.payload, &mut samples);
-            (*at, samples)
-        };
-        self.left.rtp.iter().map(decode).collect()
+        self.left.rtp.iter().map(decoded).collect()
     }
 
     pub fn events(&self) -> Vec<MediaEvent> {
