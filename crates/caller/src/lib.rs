@@ -1,9 +1,9 @@
 //! The other end of the line: a SIP/RTP caller that plays, listens and measures.
 //!
-//! Owns `offhook call` ([`call::run`]) and `offhook bench` ([`bench`]): real sockets, real pacing, and figures taken
+//! Owns `offhook call` ([`call::run`]) and `offhook bench` ([`mod@bench`]): real sockets, real pacing, and figures taken
 //! from the wire alone. It must not know the server's voice activity detector, its ledger or its jitter buffer: what it
 //! says about the server would be worth nothing otherwise. Start with
-//! [`call`] for one call, with [`bench`] for many.
+//! [`call`] for one call, with [`mod@bench`] for many.
 
 pub mod bench;
 pub mod call;

@@ -20,7 +20,7 @@ const DIGITAL_SILENCE: i16 = 16;
 /// Levels are taken over 10 ms.
 const WINDOW: usize = 80;
 
-/// Splits a WAV into its utterances (see [`SEPARATOR`]) and trims each.
+/// Splits a WAV into its utterances (a second of digital silence between two) and trims each.
 pub fn split(samples: &[i16]) -> Vec<Utterance> {
     let mut utterances = Vec::new();
     let mut push = |range: Range<usize>| {
@@ -51,7 +51,7 @@ pub fn split(samples: &[i16]) -> Vec<Utterance> {
 }
 
 /// The voiced part of one utterance: without leading and trailing silence, hiss or noise. `None` where nothing stands
-/// out. Exact to [`WINDOW`].
+/// out. Exact to 10 ms.
 pub fn trim(samples: &[i16]) -> Option<Range<usize>> {
     let levels: Vec<f64> = samples.chunks(WINDOW).map(rms).collect();
     let mut sorted = levels.clone();
