@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The gate: everything that must hold before a change goes in. `make test` and .ci/run call it.
+#
+#   scripts/test.sh [STAGE...]       without a stage: all, in this order; the first that fails ends the run
+#
+# Honours CARGO_TARGET_DIR and CARGO_BUILD_JOBS. Prints minutes per stage.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+stages=(setup format lines deny clippy doc release tests benches)
+
+stage_setup() { scripts/setup.sh build run test; }
+stage_format() { cargo fmt --all --check; }
+stage_lines() { scripts/check-pure-line.sh; }
+# Licences, sources and banned crates. Builds cargo-deny once (3 to 4 minutes on two cores) into .cache/tools.
+stage_deny() { scripts/deny.sh --log-level error; }
+stage_clippy() { cargo clippy --locked --workspace --all-targets -- -D warnings; }
+stage_doc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps; }
+# The binary that is shipped; tests that judge speed, allocations and panics use it.
+stage_release() { cargo build --locked --release --package offhook-server; }
+# Unit, flow and live tests, doc examples; the fixtures and torture messages of sip-fixtures are replayed in here.
+stage_tests() { cargo test --locked --workspace 2>&1 | tee "$log"; }
+# Each bench does its thing once and checks what came out; counting is `make bench-instructions`.
+stage_benches() { cargo test --locked --package offhook-benches --benches; }
+
+main() {
+    [ $# -gt 0 ] || set -- "${stages[@]}"
+    # Not local: the trap runs when main is over.
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    local stage started table=''
+    for stage in "$@"; do
+        [[ " ${stages[*]} " == *" $stage "* ]] || fail "there is no stage '$stage': ${stages[*]}"
+        started=$(now)
+        echo "== $stage"
+        # `|| fail` would switch errexit off inside, so no stage relies on errexit.
+        "stage_$stage" || fail "FAILED in stage '$stage' after $(minutes_since "$started") min; again with: scripts/test.sh $stage"
+        table+=$(printf '%-10s%6s min' "$stage" "$(minutes_since "$started")")$'\n'
+    done
+    printf '== passed\n%s' "$table"
+    summary
+}
+
+# All test programs in one line, in the words of cargo.
+summary() {
+    awk '
+        /^test result: / { passed += $4; failed += $6; ignored += $8 }
+        END { if (NR) printf "test result: ok. %d passed; %d failed; %d ignored\n", passed, failed, ignored }' "$log"
+}
+
+now() { date +%s; }
+
+minutes_since() { awk -v s="$1" -v n="$(now)" 'BEGIN { printf "%.1f", (n - s) / 60 }'; }
+
+fail() {
+    echo "make test: $*" >&2
+    exit 1
+}
+
+main "$@"
