@@ -41,7 +41,7 @@ impl Application {
     }
 
     /// A frame at the line's rate; `None` where its rate is not what was settled.
-    pub(crate) fn to_line(&mut self, frame: &Frame) -> Option<[i16; LINE_FRAME]> {
+    pub(crate) fn take(&mut self, frame: &Frame) -> Option<[i16; LINE_FRAME]> {
         if frame.sample_rate() != self.rate {
             self.refused += 1;
             return None;
@@ -64,15 +64,15 @@ impl Application {
 
     /// The caller has heard everything up to `position`.
     pub(crate) fn reached(&mut self, position: u64, outputs: &mut impl Outputs) {
-        self.take(|waiting| waiting.position <= position, true, outputs);
+        self.answer(|waiting| waiting.position <= position, true, outputs);
     }
 
     /// What waited was thrown away.
     pub(crate) fn cleared(&mut self, outputs: &mut impl Outputs) {
-        self.take(|_| true, false, outputs);
+        self.answer(|_| true, false, outputs);
     }
 
-    fn take(&mut self, which: impl Fn(&Waiting) -> bool, played: bool, outputs: &mut impl Outputs) {
+    fn answer(&mut self, which: impl Fn(&Waiting) -> bool, played: bool, outputs: &mut impl Outputs) {
         // Places are filled from the front, but one may be free before one that waits: ask for the oldest each time.
         while let Some(oldest) = self
             .marks

@@ -187,7 +187,8 @@ impl CallMedia {
         // What comes in a heap because the jitter buffer became shorter would have come before.
         let steady = sooner < HEAP;
         while let Some(frame) = self.leg_mut(id).and_then(|leg| leg.ingress.next_frame(moment)) {
-            let available = Available { at: moment, steady: steady && !frame.flags.concealed };
+            let heard = !frame.flags.concealed && !frame.flags.silence;
+            let available = Available { at: moment, steady: steady && heard };
             self.handle_frame(id, &frame, available, outputs, now);
         }
     }
@@ -232,7 +233,7 @@ impl CallMedia {
         if !self.legs.iter().any(|leg| leg.egress.hears(Port::Application)) {
             return;
         }
-        let Some(line) = application.to_line(frame) else { return };
+        let Some(line) = application.take(frame) else { return };
         for leg in &mut self.legs {
             leg.egress.push(Port::Application, &line, leg.stream.as_ref(), Available::steady(available));
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use offhook_audio::{Frame, FrameFlags, G711, level};
 use offhook_rtp_proto::rtcp::ReceptionStatistics;
 use offhook_rtp_proto::{
-    Concealer, DigitEvent, DigitReceiver, JitterBuffer, JitterConfig, JitterStatistics, PayloadType,
-    Playable, Prefer, Pushed, Released, RtpPacket, RtpTimestamp,
+    Concealer, DigitEvent, DigitReceiver, JitterBuffer, JitterConfig, JitterStatistics, NoiseGenerator,
+    NoiseLevel, PayloadType, Playable, Prefer, Pushed, Released, RtpPacket, RtpTimestamp,
 };
 use offhook_time::Time;
 
@@ -46,6 +46,7 @@ pub(crate) struct Ingress {
     check: SourceCheck,
     jitter: JitterBuffer,
     concealer: Concealer,
+    background: Background,
     digits: DigitReceiver,
     pub(crate) reception: ReceptionStatistics,
     /// The codec in force, and the one before it: its last packets are still on their way.
@@ -76,6 +77,7 @@ impl Ingress {
                 ..JitterConfig::default()
             }),
             concealer: Concealer::new(),
+            background: Background { noise: NoiseGenerator::new(0x0ff_b00c), level: None },
             digits: DigitReceiver::new(),
             reception: ReceptionStatistics::new(LINE_RATE),
             codecs: [None; 2],
@@ -184,7 +186,9 @@ impl Ingress {
             }
             let mut samples = [0i16; LONGEST];
             let piece = match self.jitter.pop(now)? {
-                Released::Packet(packet) => decode(&packet, &self.codecs, &mut self.concealer, &mut samples),
+                Released::Packet(packet) => {
+                    decode(&packet, &self.codecs, &mut self.concealer, &mut self.background, &mut samples)
+                }
                 Released::Lost { timestamp, samples: count } => {
                     let piece = Piece::made_up(timestamp, count, now);
                     self.concealer.conceal(&mut samples[..piece.len]);
@@ -192,6 +196,7 @@ impl Ingress {
                 }
                 Released::Silence { timestamp, samples: count } => {
                     let piece = Piece::made_up(timestamp, count, now);
+                    self.background.fill(&mut samples[..piece.len]);
                     Piece { flags: FrameFlags { silence: true, ..FrameFlags::default() }, ..piece }
                 }
             };
@@ -233,11 +238,29 @@ impl Ingress {
     }
 }
 
-/// Decodes a packet; comfort noise is heard as silence.
+/// What is heard while the far end says that nobody speaks (RFC 3389).
+#[derive(Debug)]
+struct Background {
+    noise: NoiseGenerator,
+    /// What its last comfort noise packet said; `None` since it spoke.
+    level: Option<NoiseLevel>,
+}
+
+impl Background {
+    fn fill(&mut self, samples: &mut [i16]) {
+        match self.level {
+            Some(level) => self.noise.fill(level, samples),
+            None => samples.fill(0),
+        }
+    }
+}
+
+/// Decodes a packet: audio, or the level of the background from now on.
 fn decode(
     packet: &Playable<'_>,
     codecs: &[Option<(PayloadType, G711)>; 2],
     concealer: &mut Concealer,
+    background: &mut Background,
     samples: &mut [i16; LONGEST],
 ) -> Piece {
     let mut flags = FrameFlags { discontinuity: packet.discontinuity, ..FrameFlags::default() };
@@ -246,11 +269,15 @@ fn decode(
         Some(law) => {
             let len = law.decode(packet.payload, samples);
             concealer.good(&mut samples[..len]);
+            background.level = None;
             len
         }
         None => {
             flags.silence = true;
-            (packet.samples as usize).min(LONGEST)
+            let len = (packet.samples as usize).min(LONGEST);
+            background.level = NoiseLevel::parse(packet.payload);
+            background.fill(&mut samples[..len]);
+            len
         }
     };
     Piece { timestamp: packet.timestamp, len, arrived_at: packet.arrived_at, flags }

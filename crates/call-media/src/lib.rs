@@ -4,6 +4,10 @@
 //! matrix and playout. It never allocates after set-up, decides nothing that may wait (that is `call-control`), and
 //! must not know sockets, engines' wire formats or SIP. One entry, [`CallMedia::handle`]; one deadline,
 //! [`CallMedia::poll_timeout`]. Start with [`Input`] and [`Outputs`].
+//!
+//! Inside, a frame walks `ingress` (source check, jitter buffer, decoder, 20 ms cuts) → `matrix` (16 kHz, who hears it)
+//! → `listener` and `reflex` (voice, turn, pause and stop) → `egress` (mix, phase, encode, send). `live` is the queue of
+//! what arrives in real time and keeps it from growing old; `bot` is the queue of what was synthesized.
 
 mod application;
 mod bot;

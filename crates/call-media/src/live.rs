@@ -39,7 +39,7 @@ const MERGE_MOST: usize = 200;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Available {
     pub(crate) at: Time,
-    /// False for a frame that was made up: its packet was awaited for a while, and the phase must not move for that.
+    /// False for a frame that no packet brought: one was awaited for a while, and the phase must not move for that.
     pub(crate) steady: bool,
 }
 

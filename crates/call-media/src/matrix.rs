@@ -66,10 +66,10 @@ impl CallMedia {
             self.listen(wide, outputs, now);
         }
         if let Some(wide) = &wide {
-            self.to_recognizer(id, wide, outputs);
+            self.give_recognizer(id, wide, outputs);
         }
-        self.to_application(id, frame, wide.as_ref(), outputs);
-        self.to_legs(id, frame, wide.as_ref(), available);
+        self.give_application(id, frame, wide.as_ref(), outputs);
+        self.give_legs(id, frame, wide.as_ref(), available);
     }
 
     /// The frame at 16 kHz, where anybody needs it so.
@@ -90,7 +90,7 @@ impl CallMedia {
         Some(wide)
     }
 
-    fn to_recognizer(&mut self, id: LegId, wide: &Frame, outputs: &mut impl Outputs) {
+    fn give_recognizer(&mut self, id: LegId, wide: &Frame, outputs: &mut impl Outputs) {
         let in_utterance = self.listener.as_ref().is_some_and(|listener| listener.in_utterance());
         let Some(ramp) = self.leg_mut(id).and_then(|leg| leg.to_recognizer.as_mut()) else { return };
         let mut frame = *wide;
@@ -99,7 +99,7 @@ impl CallMedia {
     }
 
     /// The first leg that the application hears sets the pace; what others said meanwhile is mixed in.
-    fn to_application(
+    fn give_application(
         &mut self,
         id: LegId,
         narrow: &Frame,
@@ -125,7 +125,7 @@ impl CallMedia {
         outputs.application_audio(&frame);
     }
 
-    fn to_legs(&mut self, id: LegId, narrow: &Frame, wide: Option<&Frame>, available: Available) {
+    fn give_legs(&mut self, id: LegId, narrow: &Frame, wide: Option<&Frame>, available: Available) {
         let from = Port::Leg(id);
         if !self.legs.iter().any(|leg| leg.egress.hears(from)) {
             return;

@@ -1,4 +1,5 @@
 //! How long a voice takes through the half, in virtual time: the rows of the table of goals.
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, clippy::print_stdout)]
 
 mod common;
 
@@ -69,6 +70,51 @@ fn an_application_at_16_khz_costs_the_two_filters_more() {
     delays.print("bridge 16 kHz, application 0.6 ms, 1 ms tick");
     assert!(delays.percentile(50.0) <= 12.0);
     assert!(delays.percentile(99.0) <= 15.0);
+}
+
+#[test]
+fn the_small_unrest_of_a_real_machine_costs_no_more_than_itself() {
+    let mut scene = noisy(echo());
+    scene.line.set_quality(LineQuality { jitter: Duration::from_micros(700), ..LineQuality::default() });
+
+    scene.run_for(Duration::from_secs(20));
+
+    let delays = delays(&scene, 20);
+    delays.print("echo, packets up to 0.7 ms late");
+    assert!(delays.percentile(50.0) <= 10.5);
+    assert!(delays.percentile(99.0) <= 11.5);
+    assert_eq!(delays.unknown, 0);
+}
+
+#[test]
+fn a_callers_clock_that_is_off_is_followed_without_a_gap() {
+    for clock_ppm in [-200, 200] {
+        let mut scene = noisy(echo());
+        scene.clock_ppm = clock_ppm;
+
+        scene.run_for(Duration::from_secs(60));
+
+        let delays = delays(&scene, 20);
+        delays.print(&format!("echo, the caller's clock {clock_ppm} ppm off, a minute"));
+        assert!(delays.percentile(100.0) <= 12.0, "{clock_ppm}");
+        assert_eq!(delays.unknown, 0);
+        assert_continuous(&scene.left.rtp, 160);
+    }
+}
+
+#[test]
+fn an_application_that_is_not_punctual_is_waited_for_as_long_as_it_needs_and_no_gap_is_heard() {
+    let mut scene = noisy(bridge(16_000));
+    scene.application_echo = Some(Duration::from_millis(1));
+    scene.application_jitter = Duration::from_millis(6);
+
+    scene.run_for(Duration::from_secs(20));
+
+    let delays = delays(&scene, 100);
+    delays.print("bridge 16 kHz, application 1-7 ms");
+    assert!(delays.percentile(99.0) <= 19.0);
+    assert!(delays.unknown <= 1, "{}", delays.unknown);
+    assert!(assert_continuous(&scene.left.rtp, 160) <= Duration::from_millis(25));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The same inputs give the same outputs, also when they come out of a step log.
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, clippy::print_stdout)]
 
 mod common;
 
@@ -97,7 +98,7 @@ fn play(number: u64) -> (MediaSettings, Scene<Log>) {
         },
         number,
     );
-    scene.tick = (number % 2 == 0).then_some(Duration::from_millis(1));
+    scene.tick = number.is_multiple_of(2).then_some(Duration::from_millis(1));
     scene.application_echo = Some(Duration::from_millis(1));
     scene.says = sample("barge-in-rms");
     scene.announce(1, true, true);

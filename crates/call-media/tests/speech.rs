@@ -1,4 +1,5 @@
 //! What the bot says, from chunks at any rate to packets.
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, clippy::print_stdout)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! One RTP stream: continuity, hold, mute, ptime, codec changes, digits out, reports, time-out.
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, clippy::print_stdout)]
 
 mod common;
 
@@ -277,6 +278,24 @@ fn silence_on_the_line_is_told_once_and_so_is_its_end() {
     assert_eq!(told.len(), 2, "{told:?}");
     assert!((4_900..5_010).contains(&told[0].0) && told[0].1);
     assert!((12_000..12_030).contains(&told[1].0) && !told[1].1);
+}
+
+#[test]
+fn comfort_noise_is_heard_until_the_caller_speaks_again() {
+    let mut scene = Scene::new(settings(&[Route::new(CALLER, CALLER)]));
+    scene.says = hum();
+    scene.repeats = true;
+    scene.run_for(Duration::from_secs(1));
+    scene.send_comfort_noise(50);
+    scene.run_for(Duration::from_secs(2));
+
+    let last: Vec<i16> = scene.heard().into_iter().rev().take(50).flat_map(|(_, samples)| samples).collect();
+    let rms = (last.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / last.len() as f64).sqrt();
+    assert!((rms / (32_768.0 * 10f64.powf(-50.0 / 20.0)) - 1.0).abs() < 0.1, "{rms}");
+    scene.set_silent(false);
+    scene.run_for(Duration::from_millis(500));
+    assert!(scene.heard().last().unwrap().1.iter().any(|sample| sample.unsigned_abs() > 3_000));
+    assert!(assert_continuous(&scene.left.rtp, 160) <= Duration::from_millis(25));
 }
 
 #[test]

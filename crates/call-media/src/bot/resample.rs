@@ -36,7 +36,7 @@ enum Kind {
     /// The FIR: 4 ms, and the same samples on every CPU.
     Half(Box<Downsampler16To8>),
     /// All others.
-    Fft(FrameResampler),
+    Fft(Box<FrameResampler>),
 }
 
 impl ToLine {
@@ -144,7 +144,7 @@ impl Kind {
         match rate {
             LINE_RATE => Some(Kind::None),
             16_000 => Some(Kind::Half(Box::default())),
-            _ => FrameResampler::new(rate, LINE_RATE).ok().map(Kind::Fft),
+            _ => FrameResampler::new(rate, LINE_RATE).ok().map(|fft| Kind::Fft(Box::new(fft))),
         }
     }
 

@@ -93,6 +93,11 @@ pub struct Scene<S: StepSink = NoSteps> {
     /// How long the application takes to return what it heard; `None` where there is no application.
     pub application_echo: Option<Duration>,
     pub silent_caller: bool,
+    /// How much too fast the caller's clock is, in millionths.
+    pub clock_ppm: i64,
+    /// Up to so much later the application returns a frame, in order.
+    pub application_jitter: Duration,
+    hop: Randomness,
     /// Position in `says`, and in the call, in samples.
     pub said: usize,
     first_sent: Time,
@@ -171,6 +176,9 @@ impl<S: StepSink> Scene<S> {
             ptime_ms: 20,
             application_echo: None,
             silent_caller: false,
+            clock_ppm: 0,
+            application_jitter: Duration::ZERO,
+            hop: Randomness::new(Seed::from_number(17)),
             said: 0,
             first_sent,
             next_send: first_sent,
@@ -182,7 +190,7 @@ impl<S: StepSink> Scene<S> {
 
     /// When sample `position` of the call was sent by the caller.
     pub fn sent_at(&self, position: f64) -> f64 {
-        self.first_sent.as_nanos() as f64 / 1e6 + position / 8.0
+        self.first_sent.as_nanos() as f64 / 1e6 + position / 8.0 * (1.0 - self.clock_ppm as f64 / 1e6)
     }
 
     pub fn run_for(&mut self, duration: Duration) {
@@ -258,7 +266,8 @@ impl<S: StepSink> Scene<S> {
         }
         if let Some(delay) = self.application_echo {
             for (heard_at, frame) in self.left.application.drain(..) {
-                let returns = heard_at + delay;
+                let last = self.returning.last().map_or(Time::ZERO, |(at, _)| *at);
+                let returns = (heard_at + delay + self.application_jitter.mul_f64(self.hop.unit())).max(last);
                 let mut frame = frame;
                 frame.arrived_at = returns;
                 self.returning.push((returns, frame));
@@ -269,7 +278,8 @@ impl<S: StepSink> Scene<S> {
     fn send(&mut self) {
         let samples = self.ptime_ms * 8;
         let at = self.next_send;
-        self.next_send += Duration::from_millis(self.ptime_ms);
+        let nanos = self.ptime_ms as i64 * (1_000_000 - self.clock_ppm);
+        self.next_send += Duration::from_nanos(nanos as u64);
         let mut buffer = [0; 600];
         let event = self.digits.next(self.sender.timestamp(), samples as u32);
         let pcm: Vec<i16> = (0..samples as usize).map(|n| self.sample_at(self.said + n)).collect();
@@ -304,6 +314,18 @@ impl<S: StepSink> Scene<S> {
             self.sender.skip(self.ptime_ms as u32 * 8);
             self.said += self.ptime_ms as usize * 8;
         }
+    }
+
+    /// The far end says how loud its background is, in −dBov, and sends no more.
+    pub fn send_comfort_noise(&mut self, minus_dbov: u8) {
+        let mut buffer = [0; 20];
+        let at = self.next_send;
+        let length =
+            self.sender.write_audio(PayloadType::COMFORT_NOISE, &[minus_dbov], 160, &mut buffer).unwrap();
+        self.line.send(&buffer[..length], at);
+        self.next_send += PTIME;
+        self.said += 160;
+        self.silent_caller = true;
     }
 
     /// The far end starts another stream: new source, sequence and timestamp.
