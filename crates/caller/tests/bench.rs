@@ -24,6 +24,7 @@ fn a_reflector_adds_next_to_nothing_and_damages_nothing() {
     let report = latency::run(&options, &Stop::default()).unwrap();
 
     assert_eq!(report.each_call.len(), 3);
+    assert_eq!((report.own_lateness_ms.min, report.own_lateness_ms.count > 400), (0.0, true));
     assert!(report.all.frames > 250, "{}", report.all.frames);
     assert_eq!((report.all.damaged, report.rtp.lost, report.rtp.timestamp_breaks), (0, 0, 0));
     // A shared machine may be late, but no queue may build up.
