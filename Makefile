@@ -1,7 +1,7 @@
 # The two commands are `make demo` and `make test`. CARGO_TARGET_DIR and CARGO_BUILD_JOBS are honoured.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test fmt lint lines deny doc bench-instructions clean-data
+.PHONY: help setup build demo test fmt lint lines deny doc bench bench-instructions clean-data
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ deny: ## licences, sources and banned crates, with the list of duplicates
 
 doc: ## builds the documentation of all crates, target/doc
 	cargo doc --locked --workspace --no-deps
+
+bench: ## measures a release server, the table of benches/README.md (quiet machine, about 15 minutes)
+	@scripts/bench.sh
 
 bench-instructions: ## counts instructions and compares with benches/instructions.json
 	@scripts/instructions.sh

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Measures a release server on this machine, row by row of the table in benches/README.md. One line of JSON each.
+#
+#   scripts/bench.sh [ROW...]       without a row: all (about 15 minutes on a quiet machine)
+#
+# SECONDS_EACH (default 20) is how long a row measures; OFFHOOK names another binary to measure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=${SECONDS_EACH:-20}
+offhook=${OFFHOOK:-${CARGO_TARGET_DIR:-target}/release/offhook}
+
+# name | bench | bot | further options
+rows='
+echo                 | latency | echo          |
+echo-20-calls        | latency | echo          | --calls 20
+bridge-8k            | latency | bridge-8k-raw |
+bridge-16k           | latency | bridge-16k-raw |
+echo-jitter          | latency | echo          | --jitter 20
+echo-duplicates      | latency | echo          | --duplicate 5
+echo-loss            | latency | echo          | --loss 5
+echo-after-jitter    | latency | echo          | --jitter 60 --impaired-for 5
+echo-200-calls       | load    | echo          | --calls 200
+bridge-200-calls     | load    | bridge-16k-raw | --calls 200
+echo-knee            | load    | echo          | --calls 1200 --knee
+bridge-knee          | load    | bridge-16k-raw | --calls 800 --knee
+set-ups              | cps     | echo          | --window 16
+'
+
+main() {
+    [ -n "${OFFHOOK:-}" ] || { scripts/setup.sh build && cargo build --locked --release --package offhook-server; }
+    for row in "$@"; do
+        grep -q "^$row  *|" <<<"$rows" || die "there is no row '$row':$(sed 's/|.*//' <<<"$rows" | tr -s ' \n' ' ')"
+    done
+    folder=$(mktemp -d)
+    trap stop EXIT
+    start_application
+    start_server
+    echo "machine: $(nproc) x$(sed -n '/^model name/{s/.*://p;q}' /proc/cpuinfo), Linux $(uname -r), load $(cut -d' ' -f1-3 /proc/loadavg), $(git describe --always --dirty)" >&2
+
+    local name bench bot options wrong=0
+    while IFS='|' read -r name bench bot options; do
+        name=${name// /}
+        [ -n "$name" ] && { [ $# -eq 0 ] || [[ " $* " == *" $name "* ]]; } || continue
+        echo "== $name: offhook bench ${bench// /} sip:${bot// /}@$sip --seconds $seconds$options" >&2
+        # shellcheck disable=SC2086
+        "$offhook" bench $bench "sip:${bot// /}@$sip" --pid "$server" --seconds "$seconds" --json $options </dev/null |
+            sed "s/^/$name\t/" || { wrong=$((wrong + 1)); echo "bench: $name failed" >&2; }
+    done <<<"$rows"
+    [ "$wrong" -eq 0 ] || die "$wrong rows failed"
+}
+
+# The application behind the bridge bots: it returns what it hears.
+start_application() {
+    "$offhook" echo-application >"$folder/application" 2>&1 &
+    application=$!
+    wait_for "$folder/application" '^ws://'
+    bridge=$(grep -m1 '^ws://' "$folder/application")
+}
+
+start_server() {
+    NO_COLOR=1 RUST_LOG=info "$offhook" serve --sip 127.0.0.1:0 --api 127.0.0.1:0 --bridge "$bridge" --data "$folder/data" \
+        >"$folder/server" 2>&1 &
+    server=$!
+    wait_for "$folder/server" 'ready for calls'
+    sip=$(sed -n 's/.*ready for calls.* sip=\([^ ]*\).*/\1/p' "$folder/server")
+}
+
+wait_for() {
+    local tries
+    for tries in $(seq 100); do
+        grep -q "$2" "$1" && return
+        sleep 0.1
+    done
+    cat "$1" >&2
+    die "not up after 10 s"
+}
+
+stop() {
+    kill ${server:-} ${application:-} 2>/dev/null || true
+    wait 2>/dev/null || true
+    rm -rf "$folder"
+}
+
+die() {
+    echo "bench: $*" >&2
+    exit 1
+}
+
+main "$@"
