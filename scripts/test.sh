@@ -19,7 +19,7 @@ stage_doc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-dep
 # The binary that is shipped; tests that judge speed, allocations and panics use it.
 stage_release() { cargo build --locked --release --package offhook-server; }
 # Unit, flow and live tests, doc examples; the fixtures and torture messages of sip-fixtures are replayed in here.
-stage_tests() { cargo test --locked --workspace 2>&1 | tee "$log"; }
+stage_tests() { cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log"; }
 # Each bench does its thing once and checks what came out; counting is `make bench-instructions`.
 stage_benches() { cargo test --locked --package offhook-benches --benches; }
 
