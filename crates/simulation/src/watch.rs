@@ -1,0 +1,119 @@
+//! What must always hold, looked at as the call runs.
+
+mod facts;
+mod rtp;
+
+use std::collections::BTreeMap;
+
+use offhook_call_control::{EndCause, Fact};
+use offhook_call_media::{MediaCommand, MediaEvent};
+use offhook_engine_api::UtteranceId;
+use offhook_time::Time;
+
+use facts::FactWatch;
+use rtp::RtpWatch;
+
+/// Collects what went wrong. Empty at the end: all is well.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    pub violations: Vec<String>,
+    pub facts: FactWatch,
+    rtp: RtpWatch,
+    /// How often each announced utterance was reported as finished.
+    utterances: BTreeMap<UtteranceId, u32>,
+    closed: u32,
+}
+
+impl Watch {
+    pub fn violation(&mut self, now: Time, what: impl std::fmt::Display) {
+        // One thing that goes wrong goes wrong often.
+        if self.violations.len() < 10 {
+            self.violations.push(format!("{now:?} {what}"));
+        }
+    }
+
+    pub fn fact(&mut self, fact: &Fact, now: Time) {
+        if let Err(what) = self.facts.take(fact) {
+            self.violation(now, what);
+        }
+    }
+
+    /// A command that the media half is about to handle.
+    pub fn media_command(&mut self, command: &MediaCommand, now: Time) {
+        match command {
+            MediaCommand::SetStream { settings, .. } => self.rtp.stream(*settings),
+            MediaCommand::Announce { utterance, .. } => {
+                if self.utterances.insert(*utterance, 0).is_some() {
+                    self.violation(now, format!("{utterance:?} was announced twice"));
+                }
+            }
+            MediaCommand::Close => {
+                if let Err(what) = self.rtp.close(now) {
+                    self.violation(now, what);
+                }
+            }
+            MediaCommand::SetRoute(_)
+            | MediaCommand::RemoveRoute { .. }
+            | MediaCommand::SetPolicy(_)
+            | MediaCommand::EndOfUtterance { .. }
+            | MediaCommand::Cancel { .. }
+            | MediaCommand::CancelAll
+            | MediaCommand::Hold { .. }
+            | MediaCommand::EndTurn
+            | MediaCommand::SendDigits { .. }
+            | MediaCommand::ClearApplication
+            | MediaCommand::MarkApplication { .. } => {}
+        }
+    }
+
+    pub fn media_event(&mut self, event: &MediaEvent, now: Time) {
+        match event {
+            MediaEvent::PlaybackFinished { utterance, .. } => match self.utterances.get_mut(utterance) {
+                Some(0) => *self.utterances.entry(*utterance).or_default() = 1,
+                Some(_) => self.violation(now, format!("{utterance:?} finished twice")),
+                None => self.violation(now, format!("{utterance:?} finished and was never announced")),
+            },
+            MediaEvent::Closed(_) => self.closed += 1,
+            MediaEvent::SpeechStarted { .. }
+            | MediaEvent::SpeechConfirmed { .. }
+            | MediaEvent::SpeechRejected { .. }
+            | MediaEvent::SpeechEnded { .. }
+            | MediaEvent::Digit { .. }
+            | MediaEvent::PlaybackStarted { .. }
+            | MediaEvent::RtpTimeout { .. }
+            | MediaEvent::RtpResumed { .. }
+            | MediaEvent::SpeechRefused { .. }
+            | MediaEvent::RouteRefused { .. }
+            | MediaEvent::RemoteLearned { .. }
+            | MediaEvent::MarkReached { .. }
+            | MediaEvent::DigitsRefused { .. }
+            | MediaEvent::Discard(_) => {}
+        }
+    }
+
+    pub fn rtp(&mut self, packet: &[u8], now: Time) {
+        if let Err(what) = self.rtp.packet(packet, now) {
+            self.violation(now, what);
+        }
+    }
+
+    /// Packets of RTP that left.
+    pub fn sent(&self) -> u64 {
+        self.rtp.sent()
+    }
+
+    /// What must hold when everything is over.
+    pub fn finish(&mut self, cause: Option<EndCause>, now: Time) {
+        for what in self.facts.finish(cause) {
+            self.violation(now, what);
+        }
+        let open: Vec<UtteranceId> =
+            self.utterances.iter().filter(|(_, finished)| **finished == 0).map(|(id, _)| *id).collect();
+        if !open.is_empty() {
+            self.violation(now, format!("never finished: {open:?}"));
+        }
+        if self.closed != 1 {
+            self.violation(now, format!("the media half closed {} times", self.closed));
+        }
+    }
+}
