@@ -3,7 +3,7 @@
 # DEMO_ONCE=1 ends after the calls (the exit code tells how they went); DEMO_WAV=FILE chooses the caller's audio.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/setup.sh run
+scripts/setup.sh build run
 cargo build --release --locked --package offhook-server
 target="${CARGO_TARGET_DIR:-target}"
 arguments=(demo --data "$target/demo-data")

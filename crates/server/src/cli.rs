@@ -72,6 +72,8 @@ pub enum Command {
         #[arg(long, default_value = "127.0.0.1")]
         listen: IpAddr,
     },
+    /// Shows the whole of it: a server, real calls with recorded speech, the transcript and where each second went.
+    Demo(DemoArgs),
     /// Hosts a native speech engine for the server that started it.
     #[command(hide = true)]
     EngineHost {
@@ -301,4 +303,21 @@ pub enum BotCommand {
     },
     /// Prints the JSON Schema of bot files, for editors.
     Schema,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Ends after the calls instead of waiting for yours; the exit code says how they went.
+    #[arg(long)]
+    pub once: bool,
+    /// The caller's audio; may be repeated. Without it two samples call: an order status, and a wish for a person.
+    #[arg(long, value_name = "FILE.wav")]
+    pub wav: Vec<PathBuf>,
+    /// Folder of the samples.
+    #[arg(long, default_value = "audio-samples", value_name = "DIR")]
+    pub samples: PathBuf,
+    /// Data folder of the demo's server.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
 }

@@ -16,5 +16,6 @@ pub mod metrics_text;
 pub mod serve;
 pub mod speech;
 pub mod storage;
+pub mod threads;
 pub mod tools;
 pub mod worker;

@@ -90,10 +90,10 @@ impl CallControl {
         }
         if !self.media_open {
             if let Some(cause) = self.cause.filter(|_| !self.end_is_told) {
-                self.end_is_told = true;
                 self.deadlines.media_report = None;
                 let media = self.report.take();
                 self.fact(CallEvent::CallEnded { cause, media }, now);
+                self.end_is_told = true;
             }
         }
         let signalling_open = self.leg.bye.is_some() || self.leg.bye_after_ack.is_some();

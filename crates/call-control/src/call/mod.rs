@@ -153,8 +153,11 @@ impl CallControl {
         self.outputs.pop_front()
     }
 
-    /// When [`Input::Deadline`] is due.
+    /// When [`Input::Deadline`] is due; never once nothing follows, whatever was still open then.
     pub fn poll_timeout(&self) -> Option<Time> {
+        if self.phase == Phase::Ended {
+            return None;
+        }
         let Deadlines { ring, call_time, rtp, silence, media_report } = self.deadlines;
         let all = [
             ring,
@@ -190,7 +193,11 @@ impl CallControl {
         self.phase == Phase::Up
     }
 
+    /// Tells what happened. After the end only commands still have something to tell: each gets its outcome.
     fn fact(&mut self, event: CallEvent, now: Time) {
+        if self.end_is_told && !matches!(event, CallEvent::CommandFinished { .. }) {
+            return;
+        }
         let fact = Fact {
             call_id: self.settings.call_id.clone(),
             sequence: self.facts,

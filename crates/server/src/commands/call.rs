@@ -55,7 +55,7 @@ fn print_report(report: &CallReport) {
     };
     println!("call to {}: {ended}, {:.1} s", report.uri, report.duration_ms / 1000.0);
     println!("turns as measured from the audio on the wire:");
-    println!("{}", serde_json::to_string_pretty(&report.turns).unwrap_or_default());
+    println!("{}", report.turns);
     for line in &report.unmet {
         println!("did not come true: {line}");
     }

@@ -6,6 +6,7 @@ mod bot;
 mod call;
 mod calls;
 mod config;
+mod demo;
 mod doctor;
 mod order_service;
 
@@ -43,6 +44,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::OrderService { listen } => order_service::run(listen),
         Command::EchoApplication { listen } => echo_application(listen),
         Command::Reflector { listen } => reflector(listen),
+        Command::Demo(args) => demo::run(&args),
         Command::EngineHost { engine } => {
             let Some(engine) = NativeEngine::from_name(&engine) else {
                 bail!("there is no engine '{engine}'")

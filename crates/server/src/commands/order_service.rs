@@ -29,15 +29,19 @@ pub(super) fn run(listen: SocketAddr) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(listen).await?;
         println!("http://{}", listener.local_addr()?);
-        let router = Router::new()
-            .route("/orders/{number}", get(order))
-            .route("/orders/{number}/return", post(announce_return));
-        let served = axum::serve(listener, router).with_graceful_shutdown(async {
+        let served = axum::serve(listener, router()).with_graceful_shutdown(async {
             let _ = tokio::signal::ctrl_c().await;
         });
         served.await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// The service itself.
+pub(super) fn router() -> Router {
+    Router::new()
+        .route("/orders/{number}", get(order))
+        .route("/orders/{number}/return", post(announce_return))
 }
 
 async fn order(Path(number): Path<String>) -> Response {

@@ -9,7 +9,7 @@ use offhook_sip_proto::dialog::Obituary;
 use offhook_sip_proto::endpoint::Peer;
 use offhook_time::Time;
 
-use crate::worker::Slot;
+use crate::worker::{PlantedPanic, Slot};
 
 /// Which synthesizer an utterance needs: recordings have one of their own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,6 @@ pub(super) struct ControlCall {
     pub facts: u64,
     /// The machine said that nothing follows.
     pub ended: bool,
-    /// The next input panics (tests only).
-    pub panic_planted: bool,
+    /// One of the next inputs panics (tests only).
+    pub panic_planted: PlantedPanic,
 }

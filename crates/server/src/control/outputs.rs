@@ -22,7 +22,7 @@ impl Control {
     /// Hands one input to a call and does what it wants. A panic in there ends this call and no other.
     pub(super) fn run_call(&mut self, key: u64, input: Input, now: Time) {
         let Some(call) = self.calls.get_mut(&key) else { return };
-        let planted = std::mem::take(&mut call.panic_planted);
+        let planted = call.panic_planted.is_due();
         let finished = catch_unwind(AssertUnwindSafe(|| {
             call.control.handle(input, now);
             assert!(!planted, "a panic was planted in this call");

@@ -139,7 +139,9 @@ pub fn spawn(
     workers: Vec<WorkerHandle>,
 ) -> io::Result<JoinHandle<()>> {
     let mut control = Control::new(config, sockets, door, workers)?;
-    std::thread::Builder::new().name("control".into()).spawn(move || control.run())
+    std::thread::Builder::new()
+        .name("control".into())
+        .spawn(move || crate::threads::vital("control", || control.run()))
 }
 
 pub(super) struct Control {

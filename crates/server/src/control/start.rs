@@ -13,7 +13,7 @@ use offhook_time::Time;
 use super::call::ControlCall;
 use super::handle::Dial;
 use super::run::Control;
-use crate::worker::{MediaHalf, ToWorker, WorkerCall};
+use crate::worker::{MediaHalf, PlantedPanic, ToWorker, WorkerCall};
 
 impl Control {
     /// Somebody calls.
@@ -151,7 +151,7 @@ impl Control {
             peer,
             facts: 0,
             ended: false,
-            panic_planted: false,
+            panic_planted: PlantedPanic::default(),
         };
         self.calls.insert(key, call);
         Some(key)
@@ -176,16 +176,20 @@ impl Control {
         remote.and_then(interface_towards).unwrap_or(listen)
     }
 
-    /// Tests plant a panic by a header, where the command line allows that.
+    /// Tests plant a panic by a header, where the command line allows that: `panic-media 200` fails the media half at
+    /// its 200th input, `panic-control 2` the control half at its second; without a number it is the first.
     fn plant_panic(&mut self, key: u64, request: &Request) {
         if !self.allow_planted_panics {
             return;
         }
         let Some(call) = self.calls.get_mut(&key) else { return };
-        match request.headers.get_str("X-Offhook-Test") {
-            Some("panic-media") => self.workers[call.worker].send(ToWorker::PlantPanic(call.slot)),
-            Some("panic-control") => call.panic_planted = true,
-            Some(_) | None => {}
+        let Some(planted) = request.headers.get_str("X-Offhook-Test") else { return };
+        let (half, input) = planted.split_once(' ').unwrap_or((planted, "1"));
+        let Ok(input) = input.trim().parse() else { return };
+        match half {
+            "panic-media" => self.workers[call.worker].send(ToWorker::PlantPanic(call.slot, input)),
+            "panic-control" => call.panic_planted = PlantedPanic::at(input),
+            _ => {}
         }
     }
 

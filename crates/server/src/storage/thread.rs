@@ -82,7 +82,9 @@ impl Storage {
             stored_at: Instant::now(),
             alive_at: Instant::now(),
         };
-        let handle = std::thread::Builder::new().name("storage".into()).spawn(move || thread.run())?;
+        let handle = std::thread::Builder::new()
+            .name("storage".into())
+            .spawn(move || crate::threads::vital("storage", || thread.run()))?;
         Ok((storage, handle))
     }
 

@@ -46,7 +46,7 @@ pub struct MediaHalf {
     due: Time,
     closed: bool,
     panicked: bool,
-    panic_planted: bool,
+    panic_planted: PlantedPanic,
 }
 
 impl MediaHalf {
@@ -62,13 +62,13 @@ impl MediaHalf {
             due,
             closed: false,
             panicked: false,
-            panic_planted: false,
+            panic_planted: PlantedPanic::default(),
         }
     }
 
-    /// Makes the next input panic: how the tests see that a panic ends its call and no other.
-    pub fn plant_panic(&mut self) {
-        self.panic_planted = true;
+    /// Makes the `input`-th of the next inputs panic: how the tests see that a panic ends its call and no other.
+    pub fn plant_panic(&mut self, input: u32) {
+        self.panic_planted = PlantedPanic::at(input);
     }
 
     /// When it wants to be called; [`Time::MAX`] for never.
@@ -102,7 +102,7 @@ impl MediaHalf {
         }
         let mut told = false;
         let finished = catch_unwind(AssertUnwindSafe(|| {
-            assert!(!self.panic_planted, "a panic was planted in this call");
+            assert!(!self.panic_planted.is_due(), "a panic was planted in this call");
             let mut outputs = CallOutputs {
                 key: self.key,
                 sockets,
@@ -121,6 +121,24 @@ impl MediaHalf {
             return true;
         }
         told
+    }
+}
+
+/// A panic that a test planted: counts inputs down.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PlantedPanic(u32);
+
+impl PlantedPanic {
+    /// At the `input`-th input from now, counted from 1.
+    pub fn at(input: u32) -> Self {
+        PlantedPanic(input)
+    }
+
+    /// Counts one input. Whether it is the one.
+    pub fn is_due(&mut self) -> bool {
+        let is_due = self.0 == 1;
+        self.0 = self.0.saturating_sub(1);
+        is_due
     }
 }
 

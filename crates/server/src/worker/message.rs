@@ -30,8 +30,8 @@ pub enum ToWorker {
     Speech(Slot, UtteranceId, AudioChunk),
     /// The application of a call is connected.
     Bridge(Slot, BridgeEnd),
-    /// Make the call's next input panic (tests only, by the header `X-Offhook-Test`).
-    PlantPanic(Slot),
+    /// Make one of the call's next inputs panic, counted from 1 (tests only, by the header `X-Offhook-Test`).
+    PlantPanic(Slot, u32),
     /// End the thread once all calls are closed.
     Stop,
 }

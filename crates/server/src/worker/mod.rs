@@ -11,6 +11,7 @@ mod ports;
 mod run;
 mod speech_uplink;
 
+pub(crate) use call::PlantedPanic;
 pub use call::{BridgeEnd, MediaHalf, WorkerCall};
 pub use eventfd::EventFd;
 pub use health::{BOUNDS_US, Health, HealthReport};

@@ -66,7 +66,9 @@ pub struct WorkerConfig {
 pub fn spawn(config: WorkerConfig) -> io::Result<JoinHandle<()>> {
     let name = format!("media-{}", config.number);
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    std::thread::Builder::new().name(name).spawn(move || Worker::new(config, epoll).run())
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(move || crate::threads::vital("media", || Worker::new(config, epoll).run()))
 }
 
 struct Place {
@@ -179,9 +181,9 @@ impl Worker {
                         call.half.bridge = Some(bridge);
                     }
                 }
-                ToWorker::PlantPanic(slot) => {
+                ToWorker::PlantPanic(slot, input) => {
                     if let Some(call) = self.call(slot) {
-                        call.half.plant_panic();
+                        call.half.plant_panic(input);
                     }
                 }
                 ToWorker::Stop => self.stopping = true,

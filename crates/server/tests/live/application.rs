@@ -1,0 +1,48 @@
+//! The bridge: an application over a WebSocket is the far end of the call.
+
+use offhook_caller::call::{EndedBy, Outcome};
+use offhook_caller::listen::rms;
+use offhook_engines::websocket::{EchoApplication, echo_application};
+
+use crate::common::{Calling, Server, Setup, alone, together};
+
+#[test]
+fn what_the_application_returns_is_heard_by_the_caller() {
+    let _turn = alone();
+    let (_application, server) = bridged();
+
+    for bot in ["bridge", "bridge-16k-raw", "bridge-8k-raw"] {
+        let ended = Calling::to(&server, bot)
+            .from(bot)
+            .sample("said.wav", "order-status-slt.wav")
+            .script("say said.wav\nwait 500ms\nhangup")
+            .record()
+            .place();
+
+        assert!(ended.report.is_success(), "{bot}: {}", ended.said);
+        let loud = ended.heard().chunks(1600).map(rms).fold(0.0, f64::max);
+        assert!(loud > 500.0, "{bot} comes back with {loud}");
+        let received = &ended.report.received;
+        assert_eq!((received.lost, received.timestamp_breaks), (0, 0), "{bot}: {received:?}");
+    }
+}
+
+#[test]
+fn when_the_application_goes_away_the_caller_gets_a_bye() {
+    let _turn = together();
+    let (application, server) = bridged();
+    let call = Calling::to(&server, "bridge").from("left-alone").start();
+    call.wait_for("answered");
+
+    drop(application);
+
+    let ended = call.finish();
+    assert_eq!(ended.report.outcome, Outcome::Completed { ended_by: EndedBy::FarEnd }, "{}", ended.said);
+    assert_eq!(server.api.ended_call_from("left-alone")["cause"], "application_hung_up");
+}
+
+fn bridged() -> (EchoApplication, Server) {
+    let application = echo_application(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+    let server = Setup::new().arg("--bridge").arg(&format!("ws://{}/", application.address())).start();
+    (application, server)
+}

@@ -1,0 +1,58 @@
+//! What every live test uses: a real server, real callers, the raw wire.
+//!
+//! Nothing here has a fixed port, and nothing sleeps to wait for something: [`until`] looks again and again until a
+//! deadline. Tests that judge timing hold [`alone`], all others [`together`].
+
+#![allow(clippy::print_stderr, reason = "a skipped test says why; a failed one shows the server's log")]
+
+mod api;
+mod caller;
+mod capture;
+mod noise;
+mod program;
+mod server;
+mod sip;
+mod turn;
+
+use std::time::{Duration, Instant};
+
+pub use api::{Answer, Events};
+pub use caller::{Calling, Ended, OnTheLine};
+pub use capture::{Capture, RtpStream};
+pub use noise::Noise;
+pub use program::{program, tool};
+pub use server::{Server, Setup};
+pub use sip::{Message, Phone, read_message, sdp};
+pub use turn::{alone, together};
+
+/// Longer than anything takes on a busy machine that is not broken.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Looks again and again until `look` finds something; after [`PATIENCE`] the test fails and says `what` it waited for.
+#[track_caller]
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, look)
+}
+
+/// [`until`] with a limit of its own.
+#[track_caller]
+pub fn until_within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < limit, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A test that cannot run here says so, where people see it.
+pub fn skip(test: &str, why: &str) {
+    eprintln!("SKIPPED {test}: {why}");
+}
+
+/// A file of the repository.
+pub fn repository(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
+}

@@ -1,0 +1,22 @@
+//! The real `offhook` binary, from outside: SIP, RTP, HTTP, signals.
+//!
+//! One program, so that it is linked once and one lock can keep what judges timing apart from the rest. Start with
+//! [`common`], then read any file: each is one promise.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests unwrap like the tests themselves")]
+
+mod api;
+mod application;
+mod common;
+mod crash;
+mod drain;
+mod events;
+mod faults;
+mod health;
+mod isolation;
+mod outgoing;
+mod routing;
+mod softphone;
+mod storm;
+mod torture;
+mod workers;
