@@ -62,7 +62,7 @@ pub enum CommandOutcome {
 /// Why a command was not done. The `code` is stable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// A stable word: `wrong_state`, `not_allowed`, `bad_argument`, `failed`.
+    /// A stable word: `wrong_state`, `not_allowed`, `bad_argument`, `unavailable`, `failed`.
     pub code: String,
     /// What to tell a person.
     pub message: String,
@@ -82,6 +82,11 @@ impl Refusal {
     /// The command itself is wrong.
     pub fn bad_argument(message: impl Into<String>) -> Self {
         Refusal { code: "bad_argument".into(), message: message.into() }
+    }
+
+    /// Not now: the server takes no more calls.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Refusal { code: "unavailable".into(), message: message.into() }
     }
 
     /// It was tried and did not work.

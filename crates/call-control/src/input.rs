@@ -10,6 +10,10 @@ use crate::{Command, CommandId, EndCause};
 
 /// One input. Recorded as it is handled, deadlines included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "inputs are handed over one at a time and never stored in numbers"
+)]
 pub enum Input {
     /// From the endpoint; the first one of an inbound call is its INVITE.
     Sip(SipEvent),

@@ -36,23 +36,23 @@ fn write(
         writeln!(text, "offhook_tick_lateness_seconds_sum{{worker=\"{number}\"}} {total}")?;
         writeln!(text, "offhook_tick_lateness_seconds_count{{worker=\"{number}\"}} {sum}")?;
     }
-    let gauges: [(&str, &str, fn(&WorkerHandle) -> u64); 3] = [
-        ("offhook_worker_calls", "Calls of a media worker.", |worker| {
-            worker.calls.load(std::sync::atomic::Ordering::Relaxed) as u64
-        }),
-        ("offhook_worker_allocations", "Allocations of a media worker since its start.", |worker| {
-            worker.health.report().allocations
-        }),
-        ("offhook_worker_realtime", "Whether a media worker has real-time priority.", |worker| {
-            u64::from(worker.health.is_realtime())
-        }),
-    ];
-    for (name, help, value) in gauges {
-        writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge")?;
-        for (number, worker) in workers.iter().enumerate() {
-            writeln!(text, "{name}{{worker=\"{number}\"}} {}", value(worker))?;
-        }
-    }
+    gauge(text, workers, "offhook_worker_calls", "Calls of a media worker.", |worker| {
+        worker.calls.load(std::sync::atomic::Ordering::Relaxed) as u64
+    })?;
+    gauge(
+        text,
+        workers,
+        "offhook_worker_allocations",
+        "Allocations of a media worker since its start.",
+        |worker| worker.health.report().allocations,
+    )?;
+    gauge(
+        text,
+        workers,
+        "offhook_worker_realtime",
+        "Whether a media worker has real-time priority.",
+        |worker| u64::from(worker.health.is_realtime()),
+    )?;
     writeln!(text, "# TYPE offhook_recognizer_frames_dropped_total counter")?;
     writeln!(text, "offhook_recognizer_frames_dropped_total {heard_dropped}")?;
     if let Some(control) = control {
@@ -62,6 +62,21 @@ fn write(
         for (kind, count) in &control.sip {
             writeln!(text, "offhook_sip_messages_total{{kind=\"{kind}\"}} {count}")?;
         }
+    }
+    Ok(())
+}
+
+/// One value of each worker.
+fn gauge(
+    text: &mut String,
+    workers: &[WorkerHandle],
+    name: &str,
+    help: &str,
+    value: impl Fn(&WorkerHandle) -> u64,
+) -> std::fmt::Result {
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge")?;
+    for (number, worker) in workers.iter().enumerate() {
+        writeln!(text, "{name}{{worker=\"{number}\"}} {}", value(worker))?;
     }
     Ok(())
 }

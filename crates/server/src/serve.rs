@@ -151,6 +151,9 @@ fn start_parts(
     runtime: &tokio::runtime::Handle,
 ) -> anyhow::Result<Server> {
     let program = std::env::current_exe().context("this program's own path")?;
+    if config.realtime == Some(true) {
+        require_realtime()?;
+    }
     let (engines, missing) = Engines::start(config, &program);
     for missing in missing {
         tracing::warn!("{missing}");
@@ -243,6 +246,18 @@ async fn wait_for_the_end(
         let _ = tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(3))).await;
     }
     Ok(())
+}
+
+/// `media.realtime = "on"` is a promise: without the right to it the server does not start.
+fn require_realtime() -> anyhow::Result<()> {
+    // On a thread of its own, which ends with the priority it got.
+    let tried =
+        std::thread::spawn(|| offhook_linux_ffi::set_realtime_priority(10).map_err(|why| why.to_string()));
+    match tried.join() {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(why)) => bail!("media.realtime = \"on\": {why}; give the right to it, or write \"auto\""),
+        Err(_) => bail!("media.realtime = \"on\": it could not be tried"),
+    }
 }
 
 fn prepare_data(folder: &Path) -> anyhow::Result<()> {

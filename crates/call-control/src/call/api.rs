@@ -17,6 +17,22 @@ impl CallControl {
             return;
         }
         self.commands.insert(id.0.clone(), None);
+        // Whoever reads that the call is answered may act on it; the ACK is on its way.
+        if self.phase == Phase::Answered && !matches!(command, Command::Answer | Command::HangUp { .. }) {
+            self.commands_before_ack.push_back((id, command));
+            return;
+        }
+        self.start_command(id, command, now);
+    }
+
+    /// What came before the ACK is done now, or has failed where the call ended first.
+    pub(super) fn run_commands_before_ack(&mut self, now: Time) {
+        for (id, command) in std::mem::take(&mut self.commands_before_ack) {
+            self.start_command(id, command, now);
+        }
+    }
+
+    fn start_command(&mut self, id: CommandId, command: Command, now: Time) {
         match self.run_command(&id, command, now) {
             Ok(true) => self.finish_command(id, CommandOutcome::Succeeded, now),
             Ok(false) => {}

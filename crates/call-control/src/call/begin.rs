@@ -104,6 +104,7 @@ impl CallControl {
         }
         self.phase = Phase::Up;
         self.start_conversation(now);
+        self.run_commands_before_ack(now);
     }
 
     /// Sends a response to the open INVITE.
@@ -161,10 +162,10 @@ impl CallControl {
         let local = self.settings.local_contact;
         let user = (!user.is_empty()).then_some(user);
         let mut uri = Uri::sip(user, Host::from(local.ip()), Some(local.port()));
-        if self.leg.peer.is_some_and(|peer| peer.protocol == Transport::Tcp) {
-            if let Some(uri) = uri.as_sip_mut() {
-                uri.params.set("transport", Some("tcp"));
-            }
+        if self.leg.peer.is_some_and(|peer| peer.protocol == Transport::Tcp)
+            && let Some(uri) = uri.as_sip_mut()
+        {
+            uri.params.set("transport", Some("tcp"));
         }
         NameAddr::new(uri)
     }

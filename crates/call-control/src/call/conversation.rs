@@ -60,14 +60,12 @@ impl CallControl {
     }
 
     fn do_for_conversation(&mut self, wanted: Wanted, now: Time) {
-        match wanted {
-            Wanted::Event(event) => return self.note(event, now),
-            // What a bot still wants when its caller is gone is not done.
-            _ if !self.is_up() => return,
-            _ => {}
+        // What a bot still wants when its caller is gone is not done, only noted.
+        if !self.is_up() && !matches!(wanted, Wanted::Event(_)) {
+            return;
         }
         match wanted {
-            Wanted::Event(_) => {}
+            Wanted::Event(event) => self.note(event, now),
             Wanted::Prompt(prompt) => self.speak_prompt(&prompt, now),
             Wanted::StopPrompts => self.stop_speaking(),
             Wanted::ResumePrompts => {

@@ -40,6 +40,7 @@ impl CallControl {
         self.speech.synthesizer_deadline = None;
         self.listening = crate::speech::Listening::default();
         self.fail_open_transfer(now);
+        self.run_commands_before_ack(now);
         if self.conversation.is_some() {
             self.tell_conversation(offhook_conversation::Input::CallerHungUp, now);
         }
@@ -88,13 +89,13 @@ impl CallControl {
         if self.phase != Phase::Ending {
             return;
         }
-        if !self.media_open {
-            if let Some(cause) = self.cause.filter(|_| !self.end_is_told) {
-                self.deadlines.media_report = None;
-                let media = self.report.take();
-                self.fact(CallEvent::CallEnded { cause, media }, now);
-                self.end_is_told = true;
-            }
+        if !self.media_open
+            && let Some(cause) = self.cause.filter(|_| !self.end_is_told)
+        {
+            self.deadlines.media_report = None;
+            let media = self.report.take();
+            self.fact(CallEvent::CallEnded { cause, media }, now);
+            self.end_is_told = true;
         }
         let signalling_open = self.leg.bye.is_some() || self.leg.bye_after_ack.is_some();
         if self.end_is_told && !signalling_open {

@@ -79,6 +79,8 @@ pub struct CallControl {
     report: Option<CloseReport>,
     end_is_told: bool,
     commands: BTreeMap<String, Option<CommandOutcome>>,
+    /// Commands that came between our 200 and its ACK: they are done when the call is up.
+    commands_before_ack: VecDeque<(CommandId, Command)>,
     facts: u64,
     outputs: VecDeque<Output>,
     step: u64,
@@ -107,6 +109,7 @@ impl CallControl {
             report: None,
             end_is_told: false,
             commands: BTreeMap::new(),
+            commands_before_ack: VecDeque::new(),
             facts: 0,
             outputs: VecDeque::new(),
             step: 0,
@@ -202,7 +205,7 @@ impl CallControl {
             call_id: self.settings.call_id.clone(),
             sequence: self.facts,
             at_unix_ms: self.settings.wall.unix_ms(now),
-            leg: None,
+            leg: leg_of(&event),
             event,
         };
         self.facts += 1;
@@ -265,5 +268,35 @@ impl CallControl {
         if self.is_up() && passed(conversation_due) {
             self.tell_conversation(offhook_conversation::Input::Deadline, now);
         }
+    }
+}
+
+/// The leg that an event is about, where it is about one.
+fn leg_of(event: &CallEvent) -> Option<LegId> {
+    match event {
+        CallEvent::CallRinging
+        | CallEvent::CallAnswered { .. }
+        | CallEvent::Understood { .. }
+        | CallEvent::NotUnderstood { .. }
+        | CallEvent::NoInput { .. }
+        | CallEvent::Dtmf { .. }
+        | CallEvent::BargeIn { .. }
+        | CallEvent::TransferStarted { .. }
+        | CallEvent::TransferFinished { .. }
+        | CallEvent::RtpTimeout
+        | CallEvent::RtpResumed => Some(LegId::CALLER),
+        CallEvent::Said { speaker, .. } => match speaker {
+            Speaker::Caller => Some(LegId::CALLER),
+            Speaker::Bot => None,
+        },
+        CallEvent::CallStarted { .. }
+        | CallEvent::CallEnded { .. }
+        | CallEvent::StateEntered { .. }
+        | CallEvent::TurnCompleted { .. }
+        | CallEvent::ToolFinished { .. }
+        | CallEvent::Outcome { .. }
+        | CallEvent::EngineFailed { .. }
+        | CallEvent::Mark { .. }
+        | CallEvent::CommandFinished { .. } => None,
     }
 }

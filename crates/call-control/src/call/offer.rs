@@ -28,7 +28,7 @@ enum Pending {
     Nothing,
     Absent,
     Unreadable,
-    Offered(SessionDescription),
+    Offered(Box<SessionDescription>),
 }
 
 /// The session as both sides know it.
@@ -60,7 +60,8 @@ impl LocalSession {
         } else if !is_sdp {
             Pending::Unreadable
         } else {
-            SessionDescription::parse(body).map_or(Pending::Unreadable, Pending::Offered)
+            SessionDescription::parse(body)
+                .map_or(Pending::Unreadable, |offer| Pending::Offered(Box::new(offer)))
         };
     }
 

@@ -23,13 +23,13 @@ impl CallControl {
         if self.leg.server.as_mut().is_some_and(|server| server.handle(&event, now)) {
             return self.drain_invite_server(now);
         }
-        if let Some(client) = &mut self.leg.client {
-            if client.handle(&event, &mut self.ids) {
-                if let SipEvent::Response { peer, .. } = &event {
-                    self.leg.peer = Some(*peer);
-                }
-                return self.drain_invite_client(now);
+        if let Some(client) = &mut self.leg.client
+            && client.handle(&event, &mut self.ids)
+        {
+            if let SipEvent::Response { peer, .. } = &event {
+                self.leg.peer = Some(*peer);
             }
+            return self.drain_invite_client(now);
         }
         if self.offer_to_transfer(&event, now) {
             return;

@@ -75,12 +75,11 @@ impl CallControl {
     pub(super) fn offer_to_transfer(&mut self, event: &SipEvent, now: Time) -> bool {
         let Some(transfer) = &mut self.transfer else { return false };
         let Some(dialog) = &mut self.leg.dialog else { return false };
-        if let SipEvent::Request { request, .. } = event {
-            if request.method == offhook_sip_proto::message::Method::Notify
-                && dialog.handle_request(request).is_err()
-            {
-                return false;
-            }
+        if let SipEvent::Request { request, .. } = event
+            && request.method == offhook_sip_proto::message::Method::Notify
+            && dialog.handle_request(request).is_err()
+        {
+            return false;
         }
         let taken = transfer.refer.handle(event, dialog, now);
         self.drain_transfer(now);
@@ -130,7 +129,7 @@ impl CallControl {
             TransferredBy::Api(id) => {
                 let outcome = match &failure {
                     None => CommandOutcome::Succeeded,
-                    Some(cause) => CommandOutcome::Failed(Refusal::failed(cause.clone())),
+                    Some(cause) => CommandOutcome::Failed(refusal(cause)),
                 };
                 self.finish_command(id, outcome, now);
             }
@@ -139,5 +138,18 @@ impl CallControl {
         if matches!(ended, Ended::Succeeded) {
             self.end(EndCause::Transferred, None, now);
         }
+    }
+}
+
+/// What the API is told about a transfer that failed. What the target's side said is the cause's own word.
+fn refusal(cause: &str) -> Refusal {
+    match cause {
+        "not_allowed" => Refusal::not_allowed(
+            "the target is outside loopback and every trunk's allow list: add it to a [[trunk]]'s allow or hosts",
+        ),
+        "unknown_target" => Refusal::bad_argument("the target is no SIP URI: write sip:USER@HOST"),
+        "wrong_state" => Refusal::wrong_state("the call is not up"),
+        "transfer_in_progress" => Refusal::wrong_state("a transfer is under way"),
+        _ => Refusal::failed(cause),
     }
 }

@@ -44,6 +44,7 @@ impl ApiError {
         let status = match refusal.code.as_str() {
             "bad_argument" => StatusCode::BAD_REQUEST,
             "not_allowed" => StatusCode::FORBIDDEN,
+            "unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::CONFLICT,
         };
         ApiError { status, code: refusal.code, message: refusal.message }

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
 use axum::response::Response;
@@ -11,6 +13,7 @@ use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
 use super::ApiState;
+use super::error::ApiError;
 
 /// Events that may wait for one subscriber. One that falls further behind is cut off and told so, rather than left
 /// with holes it cannot see.
@@ -62,12 +65,14 @@ pub(super) struct Filter {
 
 pub(super) async fn subscribe(
     State(state): State<ApiState>,
-    Query(filter): Query<Filter>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
+    filter: Result<Query<Filter>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let Query(filter) = filter.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let upgrade = upgrade.map_err(|error| ApiError::bad_request(error.body_text()))?;
     // Subscribed before the upgrade is answered: what happens after the answer is seen for certain.
     let events = state.events.subscribe();
-    upgrade.on_upgrade(move |socket| forward(socket, events, filter.call))
+    Ok(upgrade.on_upgrade(move |socket| forward(socket, events, filter.call)))
 }
 
 async fn forward(mut socket: WebSocket, mut events: Receiver<Utf8Bytes>, call: Option<String>) {

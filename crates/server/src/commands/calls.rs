@@ -31,7 +31,7 @@ fn list(api: &ApiArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let listed: Listed = serde_json::from_str(&text).context("the server's answer")?;
-    println!("{:36}  {:14}  {:>8}  {}", "id", "bot", "seconds", "state");
+    println!("{:36}  {:14}  {:>8}  state", "id", "bot", "seconds");
     for call in listed.calls {
         let state = call.cause.map_or("running", |cause| cause.word());
         println!("{:36}  {:14}  {:>8.1}  {state}", call.call_id, call.bot, call.talk_time().as_secs_f64());

@@ -385,6 +385,11 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_in_deploy_is_right() {
+        Config::parse(include_str!("../../../../deploy/offhook.toml"), "deploy/offhook.toml").unwrap();
+    }
+
+    #[test]
     fn an_unknown_key_is_named_with_its_place() {
         let error = error("[sip]\nlisten = \"127.0.0.1:5060\"\nport = 5060\n");
 

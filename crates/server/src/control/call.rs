@@ -32,7 +32,6 @@ pub(super) struct ControlCall {
     pub synthesizers: BTreeMap<VoiceKey, Box<dyn Synthesizer>>,
     /// Which synthesizer speaks which utterance, for cancelling.
     pub speaking: BTreeMap<u32, VoiceKey>,
-    pub has_recognizer: bool,
     pub bridge: Option<BridgeLeg>,
     /// Kept outside of what may unwind: enough to say BYE and to write the record.
     pub obituary: Option<Obituary>,

@@ -21,7 +21,8 @@ use crate::worker::{BridgeEnd, ToWorker};
 impl Control {
     /// Hands one input to a call and does what it wants. A panic in there ends this call and no other.
     pub(super) fn run_call(&mut self, key: u64, input: Input, now: Time) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
+        // One that is over, or was buried, has nothing to say any more: its media half may still report.
+        let Some(call) = self.calls.get_mut(&key).filter(|call| !call.ended) else { return };
         let planted = call.panic_planted.is_due();
         let finished = catch_unwind(AssertUnwindSafe(|| {
             call.control.handle(input, now);
@@ -58,7 +59,10 @@ impl Control {
         command: offhook_call_control::Command,
         now: Time,
     ) -> CommandReply {
-        let Some(key) = self.keys.get(call_id).copied() else { return CommandReply::NoSuchCall };
+        let key = self.keys.get(call_id).copied();
+        let Some(key) = key.filter(|key| self.calls.get(key).is_some_and(|call| !call.ended)) else {
+            return CommandReply::NoSuchCall;
+        };
         self.command_outcome = None;
         self.watched_command = Some(id.0.clone());
         self.run_call(key, Input::Command { id, command }, now);
@@ -112,10 +116,10 @@ impl Control {
             call.facts = fact.sequence + 1;
         }
         super::report::note(&fact);
-        if let CallEvent::CommandFinished { command_id, outcome } = &fact.event {
-            if self.watched_command.as_deref() == Some(command_id) {
-                self.command_outcome = Some(outcome.clone());
-            }
+        if let CallEvent::CommandFinished { command_id, outcome } = &fact.event
+            && self.watched_command.as_deref() == Some(command_id)
+        {
+            self.command_outcome = Some(outcome.clone());
         }
         self.events.publish(&fact);
         self.storage.fact(fact);
@@ -194,10 +198,10 @@ impl Control {
 
     fn cancel_speech(&mut self, key: u64, utterance: UtteranceId) {
         let Some(call) = self.calls.get_mut(&key) else { return };
-        if let Some(voice) = call.speaking.remove(&utterance.0) {
-            if let Some(synthesizer) = call.synthesizers.get_mut(&voice) {
-                synthesizer.cancel(utterance);
-            }
+        if let Some(voice) = call.speaking.remove(&utterance.0)
+            && let Some(synthesizer) = call.synthesizers.get_mut(&voice)
+        {
+            synthesizer.cancel(utterance);
         }
     }
 

@@ -251,10 +251,10 @@ impl Control {
         let mut udp_is_ready = false;
         while !self.stopping {
             let timeout = if udp_is_ready { Duration::ZERO } else { self.sleep_time() };
-            if let Err(error) = self.poll.poll(&mut events, Some(timeout)) {
-                if error.kind() != io::ErrorKind::Interrupted {
-                    tracing::error!(%error, "the control thread cannot wait for its sockets");
-                }
+            if let Err(error) = self.poll.poll(&mut events, Some(timeout))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "the control thread cannot wait for its sockets");
             }
             let now = self.clock.now();
             for event in &events {
@@ -323,10 +323,10 @@ impl Control {
     fn send(&mut self, transmit: &Transmit, now: Time) {
         match transmit.peer.protocol {
             Transport::Udp => {
-                if let Err(error) = self.udp.send_to(&transmit.bytes, transmit.peer.remote) {
-                    if error.kind() != io::ErrorKind::WouldBlock {
-                        self.endpoint.transport_failed(&transmit.peer, now);
-                    }
+                if let Err(error) = self.udp.send_to(&transmit.bytes, transmit.peer.remote)
+                    && error.kind() != io::ErrorKind::WouldBlock
+                {
+                    self.endpoint.transport_failed(&transmit.peer, now);
                 }
             }
             Transport::Tcp => {
@@ -341,9 +341,10 @@ impl Control {
                 self.new_call(transaction, request, peer, now)
             }
             EndpointEvent::OutOfDialog { transaction, request, .. } => {
-                let status = match &request.method {
-                    Method::Options => self.answer_options(&request),
-                    _ => StatusCode::CALL_DOES_NOT_EXIST,
+                let status = if request.method == Method::Options {
+                    self.answer_options(&request)
+                } else {
+                    StatusCode::CALL_DOES_NOT_EXIST
                 };
                 if status != StatusCode::OK {
                     return self.refuse(transaction, &request, status, now);

@@ -47,11 +47,11 @@ impl Control {
             ));
         }
         if self.can_take_calls().is_err() {
-            return Err(Refusal::failed("no more calls are taken now"));
+            return Err(Refusal::unavailable("no more calls are taken now"));
         }
         let started_by = StartedBy::Api { target: dial.to, caller: dial.from };
         let begun = self.begin(dial.bot, role, started_by, AnswerPolicy::Immediately, None, now);
-        let Some(key) = begun else { return Err(Refusal::failed("no RTP port is free")) };
+        let Some(key) = begun else { return Err(Refusal::unavailable("no RTP port is free")) };
         let id = self.calls.get(&key).map(|call| call.id.clone()).unwrap_or_default();
         self.run_call(key, Input::Dial, now);
         Ok(id)
@@ -145,7 +145,6 @@ impl Control {
             route: None,
             synthesizers: Default::default(),
             speaking: Default::default(),
-            has_recognizer: recognized,
             bridge: None,
             obituary: None,
             peer,

@@ -48,7 +48,7 @@ impl Engines {
     pub fn start(config: &Config, program: &Path) -> (Engines, Vec<Missing>) {
         let mut engines = Engines::default();
         let mut missing = Vec::new();
-        let mut host = |engine| {
+        let host = |engine| {
             let mut host = HostConfig::new(program, engine);
             host.processes = config.engine_processes;
             HostPool::start(host)
