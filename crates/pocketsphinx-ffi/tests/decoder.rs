@@ -1,5 +1,7 @@
 //! Needs libpocketsphinx3 and pocketsphinx-en-us; says so where they are missing.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap too")]
+
 use offhook_pocketsphinx_ffi::{Decoder, Error, Library, MODEL_DIRECTORY};
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! A dev-dependency only. Start with [`start`] and [`drive`].
 
+pub mod conformance;
 mod drive;
 mod line;
 

@@ -3,13 +3,20 @@
 //! A crash in a C library ends one child, not the server: the child is started again at once and its sessions go on
 //! with the next utterance.
 
+pub(crate) mod child;
+pub(crate) mod message;
+mod place;
+mod pool;
+mod session;
+
 use std::ffi::OsString;
-use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use offhook_engine_api::EngineError;
+
+pub use child::{run_engine_host, run_engine_host_on_stdio};
+pub use pool::HostPool;
 
 /// A native engine that runs in a child process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,54 +79,4 @@ pub enum HostStatus {
     Ready,
     /// The library or model is not installed, or the program cannot be started.
     Failed(EngineError),
-}
-
-/// Child processes of one native engine, shared by all calls.
-#[derive(Debug)]
-pub struct HostPool {
-    config: HostConfig,
-}
-
-impl HostPool {
-    /// Starts the children; does not wait until they are warm.
-    pub fn start(config: HostConfig) -> Result<Arc<HostPool>, EngineError> {
-        Ok(Arc::new(HostPool { config }))
-    }
-
-    /// Which engine runs here.
-    pub fn engine(&self) -> NativeEngine {
-        self.config.engine
-    }
-
-    /// What is known about the children now.
-    pub fn status(&self) -> HostStatus {
-        unimplemented!()
-    }
-
-    /// Waits until the first child is warm or all failed, at most `timeout`.
-    pub fn wait_until_warm(&self, timeout: Duration) -> HostStatus {
-        let _ = timeout;
-        unimplemented!()
-    }
-
-    /// Process ids of the running children, for supervision and tests.
-    pub fn process_ids(&self) -> Vec<u32> {
-        unimplemented!()
-    }
-}
-
-/// The main loop of a child: serves sessions until `input` ends.
-pub fn run_engine_host(
-    engine: NativeEngine,
-    input: impl Read,
-    output: impl Write + Send + 'static,
-) -> std::io::Result<()> {
-    let _ = (engine, input, output);
-    unimplemented!()
-}
-
-/// [`run_engine_host`] on standard input and output; what the library prints goes to standard error.
-pub fn run_engine_host_on_stdio(engine: NativeEngine) -> std::io::Result<()> {
-    let _ = engine;
-    unimplemented!()
 }

@@ -1,5 +1,11 @@
 //! Recognizers.
 
+mod decoders;
+mod dictionary;
+mod jsgf;
+mod listener;
 mod pocketsphinx;
+mod verdict;
 
+pub(crate) use listener::Listener;
 pub use pocketsphinx::PocketsphinxRecognizer;

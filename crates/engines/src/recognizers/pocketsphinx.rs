@@ -6,6 +6,8 @@ use offhook_engine_api::{EngineError, EventSink, Recognizer, RecognizerEngine, R
 
 use crate::host::HostPool;
 
+const NAME: &str = "pocketsphinx";
+
 /// Recognizes English phrases of a grammar. Everything outside the grammar is a no-match.
 #[derive(Debug)]
 pub struct PocketsphinxRecognizer {
@@ -20,16 +22,20 @@ impl PocketsphinxRecognizer {
 }
 
 impl RecognizerEngine for PocketsphinxRecognizer {
+    /// Takes audio at 16 kHz.
     fn open(
         &self,
-        _sample_rate: u32,
-        _events: EventSink<RecognizerEvent>,
+        sample_rate: u32,
+        events: EventSink<RecognizerEvent>,
     ) -> Result<Box<dyn Recognizer>, EngineError> {
-        let _ = &self.pool;
-        unimplemented!()
+        if sample_rate != 16_000 {
+            let why = format!("its model needs 16000 Hz, not {sample_rate}");
+            return Err(EngineError::Refused { engine: NAME.to_owned(), why });
+        }
+        Ok(Box::new(self.pool.open_recognizer(events)?))
     }
 
     fn name(&self) -> &str {
-        "pocketsphinx"
+        NAME
     }
 }

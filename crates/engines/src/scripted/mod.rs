@@ -1,5 +1,6 @@
 //! Engines that follow a script: for tests and benches, deterministic.
 
+mod later;
 mod recognizer;
 mod synthesizer;
 

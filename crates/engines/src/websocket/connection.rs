@@ -18,7 +18,6 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::control::{ErrorCode, FromApplication, MarkOf, ToApplication};
 use super::downlink::{BadAudio, Downlink};
-use super::framing;
 use super::hub::{Open, Wakes};
 use super::outbox::{Outbox, Outgoing};
 use super::{BridgeClosed, BridgeConfig, BridgeEvent};
@@ -232,9 +231,7 @@ impl Connection {
             ready?;
             let Some(outgoing) = self.parts.outbox.pop() else { break };
             let message = match outgoing {
-                Outgoing::Audio { sequence, frame } => {
-                    Message::binary(framing::encode(self.parts.open.start.framing, sequence, &frame))
-                }
+                Outgoing::Audio(message) => Message::binary(message),
                 Outgoing::Control(text) => Message::text(text),
             };
             self.socket.start_send_unpin(message)?;

@@ -35,9 +35,12 @@ impl Header {
     fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[0] = VERSION;
-        bytes[1] = u8::from(self.flags.concealed) * CONCEALED
-            | u8::from(self.flags.silence) * SILENCE
-            | u8::from(self.flags.discontinuity) * DISCONTINUITY;
+        let flags = [
+            (self.flags.concealed, CONCEALED),
+            (self.flags.silence, SILENCE),
+            (self.flags.discontinuity, DISCONTINUITY),
+        ];
+        bytes[1] = flags.iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum();
         bytes[2..4].copy_from_slice(&(HEADER_BYTES as u16).to_le_bytes());
         bytes[4..8].copy_from_slice(&self.sequence.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.rtp_timestamp.to_le_bytes());

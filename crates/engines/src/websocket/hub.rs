@@ -147,7 +147,12 @@ impl Hub {
 struct Inner {
     config: BridgeConfig,
     uplink: Arc<ArrayQueue<Pushed>>,
-    outboxes: RefCell<BTreeMap<u32, (Rc<Outbox>, Arc<Counters>)>>,
+    outboxes: RefCell<BTreeMap<u32, Entry>>,
+}
+
+struct Entry {
+    outbox: Rc<Outbox>,
+    counters: Arc<Counters>,
 }
 
 /// Wakes of lines that got audio in this batch, each once.
@@ -209,8 +214,8 @@ impl Inner {
         // At most one queue full: the commands have their turn too.
         for _ in 0..self.uplink.capacity() {
             let Some(pushed) = self.uplink.pop() else { return };
-            if let Some((outbox, _)) = outboxes.get(&pushed.id) {
-                outbox.push_audio(pushed.sequence, pushed.frame);
+            if let Some(Entry { outbox, .. }) = outboxes.get(&pushed.id) {
+                outbox.push_audio(pushed.sequence, &pushed.frame);
             }
         }
     }
@@ -219,7 +224,7 @@ impl Inner {
         match command {
             Command::Open(open) => self.open(*open, wakes),
             Command::Control { id, control } => {
-                if let Some((outbox, counters)) = self.outboxes.borrow().get(&id) {
+                if let Some(Entry { outbox, counters }) = self.outboxes.borrow().get(&id) {
                     counters.controls.fetch_sub(1, Ordering::AcqRel);
                     match control {
                         BridgeControl::Dtmf { digit, duration } => outbox.push_control(
@@ -233,7 +238,7 @@ impl Inner {
                 }
             }
             Command::Close { id, reason } => {
-                if let Some((outbox, _)) = self.outboxes.borrow().get(&id) {
+                if let Some(Entry { outbox, .. }) = self.outboxes.borrow().get(&id) {
                     outbox.stop(reason);
                 }
             }
@@ -241,9 +246,10 @@ impl Inner {
     }
 
     fn open(self: &Rc<Self>, open: Open, wakes: &Rc<Wakes>) {
-        let outbox = Rc::new(Outbox::new(self.config.socket_backlog_frames));
+        let outbox = Rc::new(Outbox::new(self.config.socket_backlog_frames, open.start.framing));
         let id = open.id;
-        self.outboxes.borrow_mut().insert(id, (Rc::clone(&outbox), Arc::clone(&open.counters)));
+        let entry = Entry { outbox: Rc::clone(&outbox), counters: Arc::clone(&open.counters) };
+        self.outboxes.borrow_mut().insert(id, entry);
         let inner = Rc::clone(self);
         let wakes = Rc::clone(wakes);
         tokio::task::spawn_local(async move {

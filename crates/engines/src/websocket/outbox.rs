@@ -6,10 +6,12 @@ use std::task::Waker;
 
 use offhook_audio::Frame;
 
+use super::{Framing, framing};
+
 /// One message to the application.
 #[derive(Debug)]
 pub(super) enum Outgoing {
-    Audio { sequence: u32, frame: Frame },
+    Audio(Vec<u8>),
     Control(String),
 }
 
@@ -19,6 +21,7 @@ pub(super) struct Outbox {
     queue: RefCell<VecDeque<Outgoing>>,
     audio: Cell<usize>,
     limit: usize,
+    framing: Framing,
     open: Cell<bool>,
     dropped: Cell<u32>,
     stop: RefCell<Option<String>>,
@@ -27,11 +30,12 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Holds at most `limit` frames.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, framing: Framing) -> Self {
         Outbox {
             queue: RefCell::default(),
             audio: Cell::new(0),
             limit: limit.max(1),
+            framing,
             open: Cell::new(false),
             dropped: Cell::new(0),
             stop: RefCell::new(None),
@@ -45,19 +49,19 @@ impl Outbox {
     }
 
     /// Takes one frame; the oldest one leaves where the application reads too slowly.
-    pub(super) fn push_audio(&self, sequence: u32, frame: Frame) {
+    pub(super) fn push_audio(&self, sequence: u32, frame: &Frame) {
         if !self.open.get() {
             return;
         }
         let mut queue = self.queue.borrow_mut();
         if self.audio.get() == self.limit
-            && let Some(oldest) = queue.iter().position(|entry| matches!(entry, Outgoing::Audio { .. }))
+            && let Some(oldest) = queue.iter().position(|entry| matches!(entry, Outgoing::Audio(_)))
         {
             queue.remove(oldest);
             self.audio.set(self.audio.get() - 1);
             self.dropped.set(self.dropped.get().saturating_add(1));
         }
-        queue.push_back(Outgoing::Audio { sequence, frame });
+        queue.push_back(Outgoing::Audio(framing::encode(self.framing, sequence, frame)));
         self.audio.set(self.audio.get() + 1);
         drop(queue);
         self.wake();
@@ -82,7 +86,7 @@ impl Outbox {
 
     pub(super) fn pop(&self) -> Option<Outgoing> {
         let outgoing = self.queue.borrow_mut().pop_front()?;
-        if matches!(outgoing, Outgoing::Audio { .. }) {
+        if matches!(outgoing, Outgoing::Audio(_)) {
             self.audio.set(self.audio.get() - 1);
         }
         Some(outgoing)
@@ -118,16 +122,16 @@ mod tests {
 
     #[test]
     fn a_slow_reader_loses_the_oldest_audio_and_no_control_message() {
-        let outbox = Outbox::new(2);
+        let outbox = Outbox::new(2, Framing::Offhook);
         outbox.open();
         for sequence in 0..4 {
             outbox.push_control(format!("{sequence}"));
-            outbox.push_audio(sequence, Frame::silence(8_000));
+            outbox.push_audio(sequence, &Frame::silence(8_000));
         }
 
         let left: Vec<String> = std::iter::from_fn(|| outbox.pop())
             .map(|outgoing| match outgoing {
-                Outgoing::Audio { sequence, .. } => format!("audio {sequence}"),
+                Outgoing::Audio(message) => format!("audio {}", message[4]),
                 Outgoing::Control(text) => text,
             })
             .collect();
@@ -138,9 +142,9 @@ mod tests {
 
     #[test]
     fn audio_from_before_the_application_was_there_is_not_kept() {
-        let outbox = Outbox::new(2);
+        let outbox = Outbox::new(2, Framing::Offhook);
 
-        outbox.push_audio(0, Frame::silence(8_000));
+        outbox.push_audio(0, &Frame::silence(8_000));
 
         assert!(outbox.is_empty());
         assert_eq!(outbox.take_dropped(), 0);
