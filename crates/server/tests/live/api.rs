@@ -4,7 +4,7 @@ use offhook_caller::call::{EndedBy, OnRefer, Outcome};
 use offhook_caller::listen::rms;
 use offhook_caller::reflector::Reflector;
 
-use crate::common::{Calling, Server, Setup, alone, together, until};
+use crate::common::{Calling, Server, Setup, together, until};
 
 #[test]
 fn without_the_right_key_every_v1_path_is_401_in_the_one_shape_of_errors() {
@@ -148,36 +148,31 @@ fn digits_of_the_caller_are_in_the_record_once_each() {
 
 #[test]
 fn a_muted_caller_is_not_heard_until_unmuted() {
-    let _turn = alone();
+    let _turn = together();
     let server = Server::start();
-    // The echo gives back what the server hears.
-    let call = Calling::to(&server, "echo")
-        .from("muted")
-        .sample("noise.wav", "order-status-slt.wav")
-        .script("say noise.wav\nwait 600ms\nhangup")
-        .record()
-        .start();
-    let id = server.api.answered_call_from("muted");
+    for (commands, is_heard) in [(&["mute"][..], false), (&["mute", "unmute"][..], true)] {
+        let from = format!("after-{}", commands.join("-"));
+        let events = server.api.events("");
+        // The echo gives back what the server hears.
+        let call = Calling::to(&server, "echo")
+            .from(&from)
+            .noise("noise.wav")
+            .script("wait 1500ms\nsay noise.wav\nwait 300ms\nhangup")
+            .record()
+            .start();
+        let id = server.api.answered_call_from(&from);
 
-    assert_eq!(server.api.post(&format!("/v1/calls/{id}/mute"), "").status, 202);
-    let ended = call.finish();
+        for command in commands {
+            let body = format!(r#"{{"command_id":"{command}"}}"#);
+            assert_eq!(server.api.post(&format!("/v1/calls/{id}/{command}"), &body).status, 202);
+            assert_eq!(events.outcome_of(command), "Succeeded");
+        }
+        let ended = call.finish();
 
-    let silent = ended.heard();
-    let loud = silent.chunks(1600).map(rms).fold(0.0, f64::max);
-    assert!(loud < 30.0, "a muted caller comes back with {loud}");
-
-    let call = Calling::to(&server, "echo")
-        .from("unmuted")
-        .sample("noise.wav", "order-status-slt.wav")
-        .script("say noise.wav\nwait 600ms\nhangup")
-        .record()
-        .start();
-    let id = server.api.answered_call_from("unmuted");
-    assert_eq!(server.api.post(&format!("/v1/calls/{id}/mute"), "").status, 202);
-    assert_eq!(server.api.post(&format!("/v1/calls/{id}/unmute"), "").status, 202);
-    let ended = call.finish();
-    let loud = ended.heard().chunks(1600).map(rms).fold(0.0, f64::max);
-    assert!(loud > 500.0, "an unmuted caller comes back with {loud}");
+        let loudest = ended.heard().chunks(1600).map(rms).fold(0.0, f64::max);
+        assert_eq!(loudest > 300.0, is_heard, "{commands:?}: {loudest}");
+        assert!(is_heard || loudest < 30.0, "{commands:?}: {loudest}");
+    }
 }
 
 #[test]

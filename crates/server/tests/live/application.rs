@@ -14,7 +14,7 @@ fn what_the_application_returns_is_heard_by_the_caller() {
     for bot in ["bridge", "bridge-16k-raw", "bridge-8k-raw"] {
         let ended = Calling::to(&server, bot)
             .from(bot)
-            .sample("said.wav", "order-status-slt.wav")
+            .noise("said.wav")
             .script("say said.wav\nwait 500ms\nhangup")
             .record()
             .place();

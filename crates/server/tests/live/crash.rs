@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::common::{Calling, Setup, together, until};
+use crate::common::{Calling, OnTheLine, Setup, together, until};
 
 /// What the records may be off from the moment of the kill.
 const EXACT_WITHIN: Duration = Duration::from_secs(2);
@@ -42,9 +42,7 @@ fn every_call_of_a_killed_server_is_in_the_records_of_the_next_one() {
     assert_eq!(next.api.ended_call_from("done"), before, "a completed call's record is what it was");
     let listed = next.api.get("/v1/calls?limit=1000").body;
     assert_eq!(listed["calls"].as_array().unwrap().len(), 13);
-    for call in calls {
-        call.hang_up();
-    }
+    calls.into_iter().for_each(OnTheLine::abandon);
 }
 
 #[test]
@@ -63,7 +61,7 @@ fn a_call_that_had_just_begun_is_in_the_records_too() {
 
     let record = next.api.get(&format!("/v1/calls/{id}")).body;
     assert_eq!((&record["cause"], &record["codec"]), (&"crash".into(), &"PCMU".into()), "{record}");
-    call.hang_up();
+    call.abandon();
 }
 
 #[test]

@@ -1,1 +1,236 @@
-//! faults
+//! What goes wrong, and what a person then sees: a message, a SIP code, or a sentence of the bot.
+
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+
+use crate::common::{Calling, Phone, Server, Setup, program, sdp, together};
+
+/// Something that goes wrong.
+struct Fault {
+    name: &'static str,
+    /// Makes it happen and tells what was seen.
+    provoke: fn() -> String,
+    /// What must be in there.
+    shows: &'static [&'static str],
+}
+
+const FAULTS: &[Fault] = &[
+    Fault {
+        name: "a key that the configuration does not have",
+        provoke: || refused(Setup::new().config("[sip]\nport = 5060\n")),
+        shows: &["exit 1", "offhook.toml: line 2, column 1: unknown field `port`"],
+    },
+    Fault {
+        name: "a value that cannot be",
+        provoke: || refused(Setup::new().config("[media]\ncodecs = [\"g729\"]\n")),
+        shows: &["exit 1", "media.codecs: 'g729' is not spoken here: write pcmu, pcma"],
+    },
+    Fault {
+        name: "a configuration file that is not there",
+        provoke: || command(&["config", "check", "nowhere.toml"]),
+        shows: &["exit 1", "nowhere.toml: cannot be read: No such file"],
+    },
+    Fault {
+        name: "a route to a bot that is not there",
+        provoke: || refused(Setup::new().config("[[route]]\nuser = \"a\"\nbot = \"b\"\n")),
+        shows: &["exit 1", "route 1: there is no bot 'b'"],
+    },
+    Fault {
+        name: "a secret that cannot be read",
+        provoke: || refused(Setup::new().config("[api]\nkey = \"env:OFFHOOK_NO_SUCH_VARIABLE\"\n")),
+        shows: &["exit 1", "api.key", "OFFHOOK_NO_SUCH_VARIABLE"],
+    },
+    Fault {
+        name: "a wrong bot file",
+        provoke: wrong_bot_file,
+        shows: &["exit 1", "broken.yaml", ":3:", "nowhere"],
+    },
+    Fault {
+        name: "a bridge that is no WebSocket",
+        provoke: || refused(Setup::new().arg("--bridge").arg("http://127.0.0.1/")),
+        shows: &["exit 1", "--bridge: 'http://127.0.0.1/' is not ws://HOST:PORT/PATH"],
+    },
+    Fault {
+        name: "a data folder that cannot be made",
+        provoke: || refused(Setup::new().data(Path::new("/dev/null/data"))),
+        shows: &["exit 1", "/dev/null/data cannot be made: choose another with --data"],
+    },
+    Fault {
+        name: "a busy SIP port (UDP)",
+        provoke: busy_udp,
+        shows: &["exit 1", "SIP cannot listen on", "choose another with --sip", "in use"],
+    },
+    Fault {
+        name: "a busy SIP port (TCP)",
+        provoke: busy_tcp,
+        shows: &["exit 1", "SIP cannot listen on", "choose another with --sip", "in use"],
+    },
+    Fault {
+        name: "a busy API port",
+        provoke: busy_api,
+        shows: &["exit 1", "the API cannot listen on", "choose another with --api", "in use"],
+    },
+    Fault {
+        name: "no espeak-ng on the path",
+        provoke: || missing_engines(Setup::new().env("PATH", "/nonexistent")),
+        shows: &["200", "speech in other languages", "apt install espeak-ng"],
+    },
+    Fault {
+        name: "no flite",
+        provoke: || without_library("libflite.so.1"),
+        shows: &["200", "English speech", "apt install libflite1"],
+    },
+    Fault {
+        name: "no pocketsphinx",
+        provoke: || without_library("libpocketsphinx.so.3"),
+        shows: &["200", "speech recognition", "apt install libpocketsphinx3"],
+    },
+    Fault { name: "no codec in common", provoke: || offered("9 18", ""), shows: &["SIP/2.0 488 "] },
+    Fault { name: "an offer that is no SDP", provoke: garbage_offer, shows: &["SIP/2.0 400 "] },
+    Fault {
+        name: "an offer of something else than SDP",
+        provoke: foreign_body,
+        shows: &["SIP/2.0 415 ", "application/sdp"],
+    },
+    Fault {
+        name: "no application",
+        provoke: || Phone::udp(&Server::start()).invite("bridge", "").start,
+        shows: &["SIP/2.0 480 "],
+    },
+    Fault {
+        name: "an application that is down at the answer",
+        provoke: application_down,
+        shows: &["SIP/2.0 480 ", "application_unavailable"],
+    },
+    Fault {
+        name: "every RTP port is taken",
+        provoke: no_rtp_port,
+        shows: &["SIP/2.0 503 ", "retry-after: Some"],
+    },
+    Fault {
+        name: "the most calls that the configuration allows",
+        provoke: too_many_calls,
+        shows: &["SIP/2.0 503 ", "retry-after: Some"],
+    },
+    Fault {
+        name: "a server that is not there",
+        provoke: || command(&["calls", "list", "--api", "127.0.0.1:9", "--key", "k"]),
+        shows: &["exit 1", "no server answers at http://127.0.0.1:9/v1/calls"],
+    },
+];
+
+#[test]
+fn every_fault_shows_what_a_user_would_expect() {
+    let _turn = together();
+    let mut wrong = Vec::new();
+
+    for fault in FAULTS {
+        let seen = (fault.provoke)();
+        for expected in fault.shows {
+            if !seen.contains(expected) {
+                wrong.push(format!("{}: expected '{expected}', seen:\n{seen}", fault.name));
+            }
+        }
+        let first = seen.lines().find(|line| !line.starts_with('{')).unwrap_or_default();
+        eprintln!("{:45}  {first}", fault.name);
+    }
+
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// A server that does not start: its exit code and what it said.
+fn refused(setup: Setup) -> String {
+    let (code, said) = setup.run_to_its_end();
+    format!("exit {}: {said}", code.unwrap_or(-1))
+}
+
+fn command(args: &[&str]) -> String {
+    let output = std::process::Command::new(program()).args(args).output().unwrap();
+    format!("exit {}: {}", output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr))
+}
+
+fn wrong_bot_file() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "bot: broken\nstart: greet\nstates: { greet: { say: Hello, goto: nowhere } }\n";
+    std::fs::write(folder.path().join("broken.yaml"), text).unwrap();
+    let config = format!("[bots]\nfolder = \"{}\"\n", folder.path().display());
+    refused(Setup::new().config(&config))
+}
+
+fn busy_udp() -> String {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    refused(Setup::new().arg("--sip").arg(&taken.local_addr().unwrap().to_string()))
+}
+
+fn busy_tcp() -> String {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    refused(Setup::new().arg("--sip").arg(&taken.local_addr().unwrap().to_string()))
+}
+
+fn busy_api() -> String {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    refused(Setup::new().arg("--api").arg(&taken.local_addr().unwrap().to_string()))
+}
+
+/// A server that starts all the same: what `/readyz` says, and that calls are answered.
+fn missing_engines(setup: Setup) -> String {
+    let server = setup.start();
+    let ready = crate::common::until("the engines to be looked for", || {
+        let ready = server.api.send("GET", "/readyz", None, None);
+        let found = ready.body["missing_engines"].as_array().is_some_and(|missing| !missing.is_empty());
+        found.then_some(ready)
+    });
+    let call = Calling::to(&server, "echo").script("wait 200ms\nhangup").place();
+    assert!(call.report.is_success(), "{}", call.said);
+    format!("{} {}", ready.status, ready.body)
+}
+
+/// A library that cannot be loaded, because a file that is none is found first.
+fn without_library(name: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(name), "not a library").unwrap();
+    missing_engines(Setup::new().env("LD_LIBRARY_PATH", &folder.path().display().to_string()))
+}
+
+fn offered(types: &str, attributes: &str) -> String {
+    let server = Server::start();
+    let body = sdp("127.0.0.1:40000".parse().unwrap(), types, attributes);
+    Phone::udp(&server).ask("INVITE", "echo", "Content-Type: application/sdp\r\n", &body).start
+}
+
+fn garbage_offer() -> String {
+    let server = Server::start();
+    Phone::udp(&server).ask("INVITE", "echo", "Content-Type: application/sdp\r\n", "hello").start
+}
+
+fn foreign_body() -> String {
+    let server = Server::start();
+    let answer = Phone::udp(&server).ask("INVITE", "echo", "Content-Type: text/plain\r\n", "hello");
+    format!("{} accept: {:?}", answer.start, answer.header("accept"))
+}
+
+fn application_down() -> String {
+    // A port that was free a moment ago: nobody listens there.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Setup::new().arg("--bridge").arg(&format!("ws://{nobody}/")).start();
+    let answer = Phone::udp(&server).invite("bridge", "");
+    format!("{} record: {}", answer.start, server.api.ended_call_from("phone")["cause"])
+}
+
+fn no_rtp_port() -> String {
+    let server = Setup::new().calls(16).start();
+    let (first, last) = server.ports;
+    let taken: Vec<_> = (first..=last).filter_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok()).collect();
+    let answer = Phone::udp(&server).invite("echo", "");
+    drop(taken);
+    format!("{} retry-after: {:?}", answer.start, answer.header("retry-after"))
+}
+
+fn too_many_calls() -> String {
+    let server = Setup::new().config("[limits]\ncalls = 1\n").start();
+    let mut first = Phone::udp(&server);
+    let ok = first.invite("echo", "");
+    first.in_dialog("ACK", "echo", &ok);
+    let answer = Phone::udp(&server).invite("echo", "");
+    format!("{} retry-after: {:?}", answer.start, answer.header("retry-after"))
+}

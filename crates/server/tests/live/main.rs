@@ -17,6 +17,7 @@ mod isolation;
 mod outgoing;
 mod routing;
 mod softphone;
+mod speech;
 mod storm;
 mod torture;
 mod workers;

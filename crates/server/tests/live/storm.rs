@@ -138,6 +138,8 @@ fn storm(sipp: &Path, flow: &str, server: &Server, transport: &str, calls: u32) 
             "errors.log",
             "-fd",
             "1",
+            "-max_socket",
+            "1000",
             "-timeout",
             "90",
             "-t",

@@ -47,6 +47,13 @@ impl Calling {
         self
     }
 
+    /// Makes a second of noise known to the script under `name`.
+    pub fn noise(self, name: &str) -> Self {
+        let samples = offhook_caller::probe::noise(7, 8000);
+        offhook_caller::wav::write(&self.folder.path().join(name), &[&samples]).unwrap();
+        self
+    }
+
     /// Plays a whole file of audio-samples, waiting for the bot's pauses.
     pub fn audio(mut self, file: &str) -> Self {
         self.options.audio = Some(super::repository("audio-samples").join(file));
@@ -110,6 +117,11 @@ impl OnTheLine {
     pub fn hang_up(self) -> Ended {
         self.stop.raise();
         self.finish()
+    }
+
+    /// Leaves it to itself: its far end is dead, and its BYE will wait for 32 s.
+    pub fn abandon(self) {
+        self.stop.raise();
     }
 
     /// Waits for its end.
