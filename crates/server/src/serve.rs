@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use offhook_engines::host::{HostPool, HostStatus, NativeEngine};
 use offhook_engines::websocket::{BridgeConfig, BridgeHub};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,7 +19,7 @@ use crate::bots::Bots;
 use crate::cli::ServeArgs;
 use crate::config::{Config, RtpRange};
 use crate::control::{self, ControlConfig, ControlDoor, ControlHandle, SipSockets, ToControl};
-use crate::speech::{Engines, spawn_recognizers};
+use crate::speech::{Engines, Missing, spawn_recognizers};
 use crate::storage::Storage;
 use crate::tools::Tools;
 use crate::worker::{self, SpeechUplink, ToWorker, WorkerConfig, WorkerHandle};
@@ -31,6 +32,9 @@ const MESSAGES: usize = 1 << 14;
 
 /// Calls that a worker takes memory for at the start.
 const CALLS_PER_WORKER: usize = 4096;
+
+/// An engine that has not told by then is slow, not missing.
+const ENGINE_TELLS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Frames that may wait for the recognizers: half a second of a thousand calls would be 25,000; recognizers keep up or
 /// the oldest goes.
@@ -147,7 +151,7 @@ fn start_parts(
     bots: Bots,
     sockets: SipSockets,
     storage: &Storage,
-    readiness: &Readiness,
+    readiness: &Arc<Readiness>,
     runtime: &tokio::runtime::Handle,
 ) -> anyhow::Result<Server> {
     let program = std::env::current_exe().context("this program's own path")?;
@@ -158,6 +162,9 @@ fn start_parts(
     for missing in missing {
         tracing::warn!("{missing}");
         readiness.note_missing(missing.to_string());
+    }
+    for pool in engines.pools() {
+        watch_engine(Arc::clone(pool), Arc::clone(readiness)).context("engine's watch")?;
     }
     let heard = SpeechUplink::new(HEARD_FRAMES).context("speech queue")?;
     let (recognizers, _) = spawn_recognizers(Arc::clone(&heard)).context("recognizers' thread")?;
@@ -200,6 +207,20 @@ fn start_parts(
     let control_thread =
         control::spawn(control_config, sockets, door, workers.clone()).context("control thread")?;
     Ok(Server { sip, control, control_thread, workers, worker_threads, events, heard })
+}
+
+/// A native engine tells in its own time whether it is there: readiness does not wait for it, but shows it.
+fn watch_engine(pool: Arc<HostPool>, readiness: Arc<Readiness>) -> std::io::Result<()> {
+    let role = match pool.engine() {
+        NativeEngine::Pocketsphinx => "speech recognition",
+        NativeEngine::Flite => "English speech",
+    };
+    let watch = move || {
+        if let HostStatus::Failed(why) = pool.wait_until_warm(ENGINE_TELLS_WITHIN) {
+            readiness.note_missing(Missing { role, why }.to_string());
+        }
+    };
+    std::thread::Builder::new().name("engine-watch".into()).spawn(watch).map(drop)
 }
 
 impl Server {

@@ -14,17 +14,17 @@ mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use offhook_call_media::{CloseReport, StreamSettings};
+use offhook_call_media::{CloseReport, LegId, StreamSettings};
 use offhook_conversation::Conversation;
 use offhook_sip_proto::user_agent::TransactionIds;
 use offhook_time::{NoSteps, Randomness, StepSink, Time};
 
-use crate::fact::CallEvent;
+use crate::fact::{CallEvent, Speaker};
 use crate::ledger::TurnClock;
 use crate::leg::Leg;
 use crate::speech::{Listening, SpeechBook};
 use crate::transfer::Transfer;
-use crate::{CallSettings, CommandOutcome, EndCause, Fact, Input, Output, steps};
+use crate::{CallSettings, Command, CommandId, CommandOutcome, EndCause, Fact, Input, Output, steps};
 
 pub use media_plan::media_settings;
 use offer::LocalSession;
