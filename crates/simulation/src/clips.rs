@@ -1,7 +1,8 @@
 //! What callers say and bots sound like, as samples.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use offhook_audio::tones::{Noise, Sine};
 
@@ -67,12 +68,18 @@ fn wav(path: &std::path::Path) -> Vec<i16> {
 }
 
 /// Ten seconds of what a bot sounds like at `rate`: loud, and nothing a recognizer would like.
-pub(crate) fn bot_voice(rate: u32) -> Vec<i16> {
+pub(crate) fn bot_voice(rate: u32) -> Arc<[i16]> {
+    static VOICES: Mutex<BTreeMap<u32, Arc<[i16]>>> = Mutex::new(BTreeMap::new());
+    let mut voices = VOICES.lock().unwrap_or_else(PoisonError::into_inner);
+    voices.entry(rate).or_insert_with(|| hum(rate)).clone()
+}
+
+fn hum(rate: u32) -> Arc<[i16]> {
     let mut samples = vec![0; rate as usize * 10];
     Sine::new(330.0, 6_000.0, rate).fill(&mut samples);
     let mut noise = Noise::new(u64::from(rate), 1_500);
     samples.iter_mut().for_each(|sample| *sample += noise.sample());
-    samples
+    samples.into()
 }
 
 #[cfg(test)]

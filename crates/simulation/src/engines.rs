@@ -27,7 +27,7 @@ pub(crate) struct Engines {
     synthesizer: SynthesizerPlan,
     tool: ToolPlan,
     application: ApplicationPlan,
-    voice: Vec<i16>,
+    voice: Arc<[i16]>,
     /// What the caller said since the last result.
     said: VecDeque<String>,
     last_result: Time,

@@ -322,6 +322,10 @@ impl Host {
             self.engines.application_hears(&frame, now);
         }
         for event in left.events {
+            // Memory that goes back, no news: a log that kept it would hold all that the bot said a second time.
+            if matches!(event, MediaEvent::Discard(_)) {
+                continue;
+            }
             let is_last = matches!(event, MediaEvent::Closed(_));
             self.control(Input::Media(event), now);
             if is_last {

@@ -171,7 +171,8 @@ impl Scenario {
     fn after_sales(&mut self) {
         self.settings.role = Role::Bot(after_sales());
         self.settings.bot_name = "after-sales".to_owned();
-        self.causes.push(EndCause::BotHungUp);
+        // Who is not understood three times is handed to a person.
+        self.causes.extend([EndCause::BotHungUp, EndCause::Transferred]);
     }
 
     fn echo(&mut self, draw: &mut Draw) {

@@ -1,5 +1,6 @@
-//! Plays simulated calls and prints what each did, one line per call. With `--replay` every call is run once more from
-//! its own step log. The determinism test starts this program twice and compares.
+//! Plays simulated calls and prints what each did, one line per call. With `--replay all` every call is run once more
+//! from its own step log; `even` and `odd` do that for half of them. The determinism test starts this program twice and
+//! compares.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
@@ -13,14 +14,46 @@ struct Options {
     calls: u64,
     from: u64,
     kind: Option<Kind>,
-    replay: bool,
+    replay: Replay,
     threads: u64,
     verbose: bool,
 }
 
+/// Which calls are run again from their logs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replay {
+    None,
+    Even,
+    Odd,
+    All,
+}
+
+impl Replay {
+    fn named(name: &str) -> Option<Replay> {
+        match name {
+            "none" => Some(Replay::None),
+            "even" => Some(Replay::Even),
+            "odd" => Some(Replay::Odd),
+            "all" => Some(Replay::All),
+            _ => None,
+        }
+    }
+
+    fn wants(self, number: u64) -> bool {
+        match self {
+            Replay::None => false,
+            Replay::Even => number % 2 == 0,
+            Replay::Odd => number % 2 == 1,
+            Replay::All => true,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let Some(options) = options() else {
-        eprintln!("simulate [--calls N] [--from N] [--kind NAME] [--threads N] [--replay] [--verbose]");
+        eprintln!(
+            "simulate [--calls N] [--from N] [--kind NAME] [--threads N] [--replay even|odd|all] [--verbose]"
+        );
         return ExitCode::FAILURE;
     };
     let kinds = options.kind.map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
@@ -50,7 +83,7 @@ fn line(kind: Kind, number: u64, options: &Options) -> String {
     let name = kind.name();
     let played = catch_unwind(|| {
         let (report, recording) = play(kind, number);
-        let again = if options.replay {
+        let again = if options.replay.wants(number) {
             replay(&recording).map_or("unreadable".to_owned(), |digests| digests.to_string())
         } else {
             "-".to_owned()
@@ -64,7 +97,7 @@ fn line(kind: Kind, number: u64, options: &Options) -> String {
             }
             tell(&report, &again)
         }
-        Err(_) => format!("{name}\t{number}\tpanic\t\t\t\t\t\tit panicked"),
+        Err(_) => format!("{name}\t{number}\tpanic\t0\t0\t-\t-\t\tit panicked"),
     }
 }
 
@@ -91,7 +124,8 @@ fn story(report: &CallReport) -> String {
 }
 
 fn options() -> Option<Options> {
-    let mut options = Options { calls: 1, from: 0, kind: None, replay: false, threads: 1, verbose: false };
+    let mut options =
+        Options { calls: 1, from: 0, kind: None, replay: Replay::None, threads: 1, verbose: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -99,7 +133,7 @@ fn options() -> Option<Options> {
             "--from" => options.from = words.next()?.parse().ok()?,
             "--kind" => options.kind = Some(Kind::named(&words.next()?)?),
             "--threads" => options.threads = words.next()?.parse::<u64>().ok()?.max(1),
-            "--replay" => options.replay = true,
+            "--replay" => options.replay = Replay::named(&words.next()?)?,
             "--verbose" => options.verbose = true,
             _ => return None,
         }

@@ -103,3 +103,81 @@ impl RtpWatch {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use offhook_call_media::{Direction, LineCodec};
+    use offhook_rtp_proto::{PayloadType, RtpTimestamp, SequenceNumber, Ssrc};
+
+    use super::*;
+
+    #[test]
+    fn a_steady_stream_is_well() {
+        let mut watch = watch();
+
+        for n in 0..50 {
+            watch.packet(&packet(n, n.into(), n == 0), Time::from_millis(20 * u64::from(n))).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_lost_number_a_jump_a_gap_and_a_stray_marker_are_seen() {
+        let at = Time::from_millis(20);
+        let second = |packet: &[u8], at: Time| {
+            let mut watch = watch();
+            watch.packet(&self::packet(0, 0, true), Time::ZERO).unwrap();
+            watch.packet(packet, at)
+        };
+
+        assert!(second(&packet(1, 1, false), at).is_ok());
+        assert!(second(&packet(2, 1, false), at).is_err());
+        assert!(second(&packet(1, 2, false), at).is_err());
+        assert!(second(&packet(1, 1, true), at).is_err());
+        assert!(second(&packet(1, 1, false), Time::from_millis(60)).is_err());
+    }
+
+    #[test]
+    fn rtp_on_hold_is_seen_and_the_gap_after_it_is_allowed() {
+        let mut watch = watch();
+        watch.packet(&packet(0, 0, true), Time::ZERO).unwrap();
+        watch.stream(StreamSettings { direction: Direction::ReceiveOnly, ..stream() });
+        assert!(watch.packet(&packet(1, 1, false), Time::from_millis(20)).is_err());
+
+        watch.stream(stream());
+
+        assert!(watch.packet(&packet(1, 100, true), Time::from_millis(2_000)).is_ok());
+        assert!(watch.close(Time::from_millis(2_020)).is_ok());
+        assert!(watch.close(Time::from_millis(2_200)).is_err());
+    }
+
+    fn watch() -> RtpWatch {
+        let mut watch = RtpWatch::default();
+        watch.stream(stream());
+        watch
+    }
+
+    fn stream() -> StreamSettings {
+        StreamSettings {
+            remote_rtp: None,
+            remote_rtcp: None,
+            codec: LineCodec::Pcmu,
+            payload_type: 0,
+            telephone_event: Some(EVENTS),
+            ptime_ms: 20,
+            direction: Direction::SendReceive,
+        }
+    }
+
+    fn packet(sequence: u16, interval: u32, marker: bool) -> Vec<u8> {
+        let header = RtpHeader {
+            marker,
+            payload_type: PayloadType::PCMU,
+            sequence: SequenceNumber(sequence),
+            timestamp: RtpTimestamp(interval * 160),
+            ssrc: Ssrc(7),
+        };
+        let mut buffer = [0; 200];
+        let length = header.write_packet(&[0xff; 160], &mut buffer).unwrap();
+        buffer[..length].to_vec()
+    }
+}
