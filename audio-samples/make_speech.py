@@ -14,11 +14,11 @@ from telephone import RATE, SILENCE, at_level, band_limit, spoken_range, write
 CALLS = {
     "order-status-slt": {
         "voice": "slt", "level": -20,
-        "says": ["i want to check my order", "one two three four five six seven eight", "yes", "goodbye"],
+        "says": ["i want to check my order", "one two three four five two seven eight", "yes", "goodbye"],
     },
     "order-status-rms-mulaw": {
         "voice": "rms", "level": -24, "mulaw": True,
-        "says": ["where is my order", "two four six eight one three five seven", "yes please", "no thank you"],
+        "says": ["where is my order", "two four one eight one three five seven", "yes please", "no thank you"],
     },
     "return-awb": {
         "voice": "awb", "level": -18,
@@ -31,7 +31,7 @@ CALLS = {
     "awkward-slt-noise": {
         "voice": "slt", "level": -20, "stretch": 1.1, "snr": 15, "seed": 5,
         "says": ["could you tell me about the history of rome", "check my order",
-                 "eight seven six five four three two one", "no", "one two three four five six seven eight", "yes",
+                 "eight seven two five four three two one", "no", "one two three four five two seven eight", "yes",
                  "goodbye"],
     },
     "barge-in-rms": {
@@ -40,7 +40,7 @@ CALLS = {
     },
     "order-status-espeak": {
         "voice": "en-us", "level": -21,
-        "says": ["check my order", "one two three four five six seven eight", "yes", "goodbye"],
+        "says": ["check my order", "one two three four five two seven eight", "yes", "goodbye"],
     },
     "order-status-mandarin": {
         "voice": "cmn-latn-pinyin", "level": -21,

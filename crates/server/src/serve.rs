@@ -100,7 +100,13 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         .with_context(|| format!("the API cannot listen on {}: choose another with --api", config.api))?;
     prepare_data(&config.data)?;
     let key = match &config.api_key {
-        Some(secret) => ApiKey::new(&secret.reveal().map_err(|why| anyhow::anyhow!("api.key: {why}"))?),
+        Some(secret) => {
+            let key = secret.reveal().map_err(|why| anyhow::anyhow!("api.key: {why}"))?;
+            if key.is_empty() {
+                bail!("api.key is empty: write a key, or leave it out to have one made");
+            }
+            ApiKey::new(&key)
+        }
         None => ApiKey::in_file(&config.data.join("api-key"))
             .with_context(|| format!("the API key in {}", config.data.display()))?,
     };
@@ -281,7 +287,9 @@ fn require_realtime() -> anyhow::Result<()> {
     }
 }
 
+/// Everything that is written from here on is the owner's alone: records hold phone numbers and what people said.
 fn prepare_data(folder: &Path) -> anyhow::Result<()> {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| {
         format!("the data folder {} cannot be made: choose another with --data", folder.display())
     })

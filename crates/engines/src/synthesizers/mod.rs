@@ -6,6 +6,7 @@ mod flite;
 mod recorded;
 mod sentences;
 mod speaker;
+mod trimmed;
 mod turns;
 mod wav;
 
@@ -14,3 +15,4 @@ pub use espeak::{EspeakConfig, EspeakSynthesizer};
 pub use flite::FliteSynthesizer;
 pub use recorded::RecordedPrompts;
 pub(crate) use speaker::Speaker;
+pub use trimmed::TrimmedSynthesizer;

@@ -45,7 +45,8 @@ impl SynthesizerEngine for TrimmedSynthesizer {
                     }
                 }
                 SynthesizerEvent::Audio { .. } => events.send(event),
-                SynthesizerEvent::SpeakComplete { utterance } | SynthesizerEvent::Failed { utterance, .. } => {
+                SynthesizerEvent::SpeakComplete { utterance }
+                | SynthesizerEvent::Failed { utterance, .. } => {
                     begun.remove(&utterance);
                     events.send(event);
                 }

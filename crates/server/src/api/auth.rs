@@ -35,6 +35,11 @@ impl ApiKey {
     /// What the file system said.
     pub fn in_file(path: &Path) -> std::io::Result<Self> {
         match std::fs::read_to_string(path) {
+            // A start that was cut off between making and writing leaves it so.
+            Ok(text) if text.trim().is_empty() => {
+                let what = "the file is empty: remove it to have a key made";
+                Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what))
+            }
             Ok(text) => Ok(ApiKey::new(text.trim())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let key = random_key()?;
@@ -88,5 +93,14 @@ mod tests {
         assert_eq!(ApiKey::in_file(&path).unwrap(), made);
         assert!(made.matches(text.trim()) && !made.matches("guess"));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_empty_file_is_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api-key");
+        std::fs::write(&path, "\n").unwrap();
+
+        assert_eq!(ApiKey::in_file(&path).unwrap_err().kind(), std::io::ErrorKind::InvalidData);
     }
 }

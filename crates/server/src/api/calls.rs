@@ -1,5 +1,7 @@
 //! `/v1/calls`.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
@@ -44,10 +46,16 @@ pub(super) async fn list(
     }
     let mut calls: Vec<CallRecord> = if running { state.storage.running() } else { Vec::new() };
     if ended {
+        // Memory before the database: a record that moves in between is seen twice rather than never.
+        let mut just_ended = state.storage.just_ended();
+        just_ended.reverse();
         let stored =
             state.storage.ended(limit).await.map_err(|error| ApiError::internal(error.to_string()))?;
-        let known = calls.iter().map(|call| call.call_id.clone()).collect::<std::collections::BTreeSet<_>>();
-        calls.extend(stored.into_iter().filter(|call| !known.contains(&call.call_id)));
+        let mut listed: Vec<CallRecord> = just_ended.into_iter().chain(stored).collect();
+        let mut known = calls.iter().map(|call| call.call_id.clone()).collect::<BTreeSet<_>>();
+        listed.retain(|call| known.insert(call.call_id.clone()));
+        listed.truncate(limit as usize);
+        calls.extend(listed);
     }
     Ok(Json(json!({ "calls": calls })).into_response())
 }

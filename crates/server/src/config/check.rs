@@ -10,6 +10,9 @@ use offhook_call_media::LineCodec;
 
 use super::{ConfigFile, RouteSection, Secret};
 
+/// A year in seconds: a limit beyond it is a slip of the pen.
+const LONGEST_LIMIT: f64 = 31_536_000.0;
+
 /// Something is wrong with the configuration: where, what, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {place}: {what}")]
@@ -191,10 +194,11 @@ impl Config {
             return Err(wrong("version", format!("this offhook reads version 1, not {version}")));
         }
         let seconds = |place: &str, value: f64, least: f64| {
-            if value.is_finite() && value >= least {
+            if (least..=LONGEST_LIMIT).contains(&value) {
                 Ok(Duration::from_secs_f64(value))
             } else {
-                Err(wrong(place, format!("{value} is out of range: write seconds, at least {least}")))
+                let range = format!("{least} to {LONGEST_LIMIT}");
+                Err(wrong(place, format!("{value} is out of range: write seconds, {range}")))
             }
         };
         let limits = Limits {
@@ -403,6 +407,7 @@ mod tests {
             ("[media]\ncodecs = [\"g729\"]", "media.codecs: 'g729' is not spoken here: write pcmu, pcma"),
             ("[media]\nptime_ms = 25", "media.ptime_ms: 25 is none of 10, 20, 30, 40, 60"),
             ("[limits]\ncall_time = -1.0", "limits.call_time: -1 is out of range"),
+            ("[limits]\nring_time = 1e30", "is out of range: write seconds, 1 to 31536000"),
             ("[[route]]\nbot = \"x\"", "route 1: has no condition: add user, did or header"),
             (
                 "[[trunk]]\nname = \"t\"\nallow = [\"10.0.0.0/33\"]",

@@ -266,7 +266,8 @@ impl Control {
                     }
                     WAKE => {}
                     Token(number) if number >= FIRST_CONNECTION => {
-                        self.connections.ready(number as u64, event, &mut self.endpoint, now);
+                        let registry = self.poll.registry();
+                        self.connections.ready(number as u64, event, registry, &mut self.endpoint, now);
                     }
                     Token(_) => {}
                 }

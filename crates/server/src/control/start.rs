@@ -120,7 +120,10 @@ impl Control {
             user_agent: self.config.user_agent.clone(),
         };
         let source = match remote {
-            Some(signalling) if self.config.nat_learn => MediaSource::Learn { signalling },
+            // A telephone on this machine names its network address in the SDP and sends from loopback all the same.
+            Some(signalling) if self.config.nat_learn || signalling.is_loopback() => {
+                MediaSource::Learn { signalling }
+            }
             Some(_) | None => MediaSource::Sdp,
         };
         let jitter =

@@ -12,6 +12,9 @@ use offhook_time::Time;
 /// Tokens below this one belong to the sockets that listen.
 pub(super) const FIRST_CONNECTION: usize = 16;
 
+/// Reads from one connection before the others and the calls get their turn.
+const READS_PER_TURN: usize = 16;
+
 /// Bytes that may wait for a peer that does not read; past this it is disconnected.
 const LONGEST_BACKLOG: usize = 256 * 1024;
 
@@ -72,13 +75,20 @@ impl TcpConnections {
     }
 
     /// A connection is ready.
-    pub fn ready(&mut self, number: u64, event: &mio::event::Event, endpoint: &mut Endpoint, now: Time) {
+    pub fn ready(
+        &mut self,
+        number: u64,
+        event: &mio::event::Event,
+        registry: &Registry,
+        endpoint: &mut Endpoint,
+        now: Time,
+    ) {
         let mut alive = true;
         if event.is_writable() {
             alive = self.written(number, endpoint, now);
         }
         if alive && event.is_readable() {
-            self.read(number, endpoint, now);
+            self.read(number, registry, endpoint, now);
         }
     }
 
@@ -97,9 +107,9 @@ impl TcpConnections {
         self.flush(number, endpoint, now)
     }
 
-    fn read(&mut self, number: u64, endpoint: &mut Endpoint, now: Time) {
+    fn read(&mut self, number: u64, registry: &Registry, endpoint: &mut Endpoint, now: Time) {
         let mut buffer = [0; 16 * 1024];
-        loop {
+        for _ in 0..READS_PER_TURN {
             let Some(connection) = self.open.get_mut(&number) else { return };
             match connection.stream.read(&mut buffer) {
                 Ok(0) => return self.close(number, endpoint, now),
@@ -108,6 +118,12 @@ impl TcpConnections {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.close(number, endpoint, now),
             }
+        }
+        // More may wait, and readiness is told once: registering anew has it told again.
+        let Some(connection) = self.open.get_mut(&number) else { return };
+        let both = Interest::READABLE | Interest::WRITABLE;
+        if registry.reregister(&mut connection.stream, Token(number as usize), both).is_err() {
+            self.close(number, endpoint, now);
         }
     }
 

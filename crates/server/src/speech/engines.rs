@@ -9,7 +9,7 @@ use offhook_engine_api::{EngineError, RecognizerEngine, SynthesizerEngine, Voice
 use offhook_engines::host::{HostConfig, HostPool, NativeEngine};
 use offhook_engines::recognizers::PocketsphinxRecognizer;
 use offhook_engines::synthesizers::{
-    CachedSynthesizer, EspeakConfig, EspeakSynthesizer, FliteSynthesizer, RecordedPrompts,
+    CachedSynthesizer, EspeakConfig, EspeakSynthesizer, FliteSynthesizer, RecordedPrompts, TrimmedSynthesizer,
 };
 
 use crate::config::Config;
@@ -127,7 +127,7 @@ impl Engines {
 }
 
 fn cached(engine: impl SynthesizerEngine + 'static) -> Arc<dyn SynthesizerEngine> {
-    Arc::new(CachedSynthesizer::new(Arc::new(engine), CACHE_BYTES))
+    Arc::new(CachedSynthesizer::new(Arc::new(TrimmedSynthesizer::new(Arc::new(engine))), CACHE_BYTES))
 }
 
 fn is_english(language: &str) -> bool {

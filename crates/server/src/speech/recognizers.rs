@@ -59,7 +59,9 @@ pub fn spawn_recognizers(uplink: Arc<SpeechUplink>) -> io::Result<(RecognizerHan
     let (orders, inbox) = channel();
     let handle = RecognizerHandle { orders, uplink: Arc::clone(&uplink) };
     let thread =
-        std::thread::Builder::new().name("recognizers".into()).spawn(move || run(&uplink, &inbox))?;
+        std::thread::Builder::new()
+            .name("recognizers".into())
+            .spawn(move || crate::threads::vital("recognizers", || run(&uplink, &inbox)))?;
     Ok((handle, thread))
 }
 
@@ -70,18 +72,25 @@ fn run(uplink: &SpeechUplink, inbox: &Receiver<Order>) {
         // The time-out only notices that every handle is gone.
         let _ = poll(&mut fds, Some(&Timespec { tv_sec: 1, tv_nsec: 0 }));
         uplink.wake_fd().clear();
-        // Frames first: an order to finish an utterance comes after the frames it is about.
-        while let Some(heard) = uplink.pop() {
-            if let Some(recognizer) = open.get_mut(&heard.call) {
-                recognizer.push_audio(&heard.frame);
-            }
-        }
+        hand_out(uplink, &mut open);
         loop {
             match inbox.try_recv() {
-                Ok(order) => obey(order, &mut open),
+                Ok(order) => {
+                    // An order to finish an utterance was given after the frames it is about were pushed.
+                    hand_out(uplink, &mut open);
+                    obey(order, &mut open);
+                }
                 Err(std::sync::mpsc::TryRecvError::Empty) => break,
                 Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
             }
+        }
+    }
+}
+
+fn hand_out(uplink: &SpeechUplink, open: &mut BTreeMap<u64, Box<dyn Recognizer>>) {
+    while let Some(heard) = uplink.pop() {
+        if let Some(recognizer) = open.get_mut(&heard.call) {
+            recognizer.push_audio(&heard.frame);
         }
     }
 }

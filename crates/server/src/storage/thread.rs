@@ -116,7 +116,17 @@ impl Storage {
 
     /// The calls that run, oldest first.
     pub fn running(&self) -> Vec<CallRecord> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.in_memory(|record| record.ended_unix_ms.is_none())
+    }
+
+    /// The calls that ended a moment ago and may not be in the database yet, oldest first.
+    pub fn just_ended(&self) -> Vec<CallRecord> {
+        self.in_memory(|record| record.ended_unix_ms.is_some())
+    }
+
+    fn in_memory(&self, wanted: impl Fn(&CallRecord) -> bool) -> Vec<CallRecord> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().filter(|record| wanted(record)).cloned().collect()
     }
 
     /// The latest calls that ended, newest first.
@@ -182,7 +192,16 @@ impl StorageThread {
         if lines.is_empty() {
             return;
         }
-        let encoded: Vec<Vec<u8>> = lines.iter().filter_map(|line| serde_json::to_vec(line).ok()).collect();
+        let mut encoded: Vec<Vec<u8>> =
+            lines.iter().filter_map(|line| serde_json::to_vec(line).ok()).collect();
+        // One that the journal cannot hold must not cost its neighbours theirs.
+        encoded.retain(|line| {
+            let fits = line.len() <= offhook_journal::LONGEST;
+            if !fits {
+                tracing::error!(bytes = line.len(), "a fact is too long for the journal");
+            }
+            fits
+        });
         let segment = match self.journal.append(encoded.iter().map(Vec::as_slice)) {
             Ok(segment) => segment,
             Err(error) => {
@@ -194,6 +213,10 @@ impl StorageThread {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         for line in lines {
             let Line::Fact(fact) = line else { continue };
+            // What is told after a call's end, once its record was stored, belongs to no open call.
+            if fact.sequence != 0 && !open.contains_key(&fact.call_id) {
+                continue;
+            }
             self.first_segment.entry(fact.call_id.clone()).or_insert(segment);
             let record = open.entry(fact.call_id.clone()).or_default();
             record.apply(&fact);
@@ -281,6 +304,40 @@ mod tests {
         assert_eq!(ended[0].caller, "李雷");
         assert_eq!(storage.running().len(), 1);
         assert!(runtime.block_on(storage.call("b")).unwrap().unwrap().ended_unix_ms.is_none());
+    }
+
+    #[test]
+    fn what_is_told_after_a_stored_end_opens_no_call_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = runtime();
+        let (storage, _thread) = Storage::start(folder.path(), runtime.handle().clone()).unwrap();
+        storage.fact(fact("a", 0, started()));
+        storage.fact(fact("a", 1, CallEvent::CallEnded { cause: EndCause::CallerHungUp, media: None }));
+        storage.flush();
+
+        let outcome = offhook_call_control::CommandOutcome::Succeeded;
+        storage.fact(fact("a", 2, CallEvent::CommandFinished { command_id: "late".into(), outcome }));
+        storage.flush();
+
+        assert_eq!(storage.running(), []);
+        let record = runtime.block_on(storage.call("a")).unwrap().unwrap();
+        assert_eq!(record.caller, "李雷");
+    }
+
+    #[test]
+    fn a_fact_that_is_too_long_for_the_journal_does_not_cost_its_neighbours_theirs() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = runtime();
+        let (storage, thread) = Storage::start(folder.path(), runtime.handle().clone()).unwrap();
+        storage.fact(fact("a", 0, started()));
+        storage.fact(fact("a", 1, CallEvent::Mark { name: "m".repeat(offhook_journal::LONGEST) }));
+        storage.fact(fact("a", 2, CallEvent::Dtmf { digit: '7' }));
+        drop(storage);
+        thread.join().unwrap();
+
+        let (storage, _thread) = Storage::start(folder.path(), runtime.handle().clone()).unwrap();
+
+        assert_eq!(runtime.block_on(storage.call("a")).unwrap().unwrap().digits, "7");
     }
 
     #[test]

@@ -105,8 +105,13 @@ impl WorkerHandle {
         &self.wake
     }
 
-    /// Before the queues are looked at: a wake from here on is a new one.
-    pub(super) fn accept_wakes(&self) {
-        self.wake_pending.store(false, Ordering::Release);
+    /// Before the queues are looked at: a wake from here on is a new one. Takes the signal back first: a wake that came
+    /// between the two would otherwise count as pending with nothing to see for it, and every later one be swallowed.
+    /// The swap reads what the waker wrote, so that what was sent before a swallowed wake is seen.
+    pub(super) fn accept_wakes(&self, is_signalled: bool) {
+        if is_signalled {
+            self.wake.clear();
+        }
+        self.wake_pending.swap(false, Ordering::AcqRel);
     }
 }

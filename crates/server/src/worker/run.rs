@@ -150,7 +150,7 @@ impl Worker {
         let length = Duration::from_millis(if self.live > CALLS_OF_A_SHORT_TICK { 2 } else { 1 });
         let now = self.clock.now();
         if !handle.is_empty() {
-            handle.accept_wakes();
+            handle.accept_wakes(false);
             return now;
         }
         // Ticks that were slept through are not made up for.
@@ -158,9 +158,8 @@ impl Worker {
         let timeout = (self.live > 0).then(|| timespec(target.since(now)));
         let mut fds = [PollFd::new(handle.wake_fd(), PollFlags::IN)];
         let woken = poll(&mut fds, timeout.as_ref()).unwrap_or(0) > 0;
-        handle.accept_wakes();
+        handle.accept_wakes(woken);
         if woken {
-            handle.wake_fd().clear();
             return self.clock.now();
         }
         target
@@ -302,7 +301,7 @@ impl Worker {
         } else {
             FromWorker::Closed(key, slot, call)
         };
-        push_to_control(&self.config.control, message);
+        push_to_control(&self.config, message);
     }
 }
 
