@@ -38,6 +38,8 @@ pub(super) struct LocalSession {
     pending: Pending,
     /// Our last description: an answer or an offer.
     local: Option<SessionDescription>,
+    /// `local` answers the INVITE that is open: it goes with the 2xx.
+    has_answer: bool,
     /// Our offer waits for the far end's answer.
     awaits_answer: bool,
     stream: Option<NegotiatedStream>,
@@ -49,7 +51,15 @@ impl LocalSession {
         // RFC 8866 §5.2 wants a number; some peers read it as a signed 32 bit one.
         let id = u64::from(randomness.next_u32() >> 1);
         let pending = Pending::Nothing;
-        LocalSession { id, pending, local: None, awaits_answer: false, stream: None, capabilities: None }
+        LocalSession {
+            id,
+            pending,
+            local: None,
+            has_answer: false,
+            awaits_answer: false,
+            stream: None,
+            capabilities: None,
+        }
     }
 
     /// Reads the body of an INVITE.
@@ -67,6 +77,7 @@ impl LocalSession {
 
     /// Finds the answer to the offer that was taken. On failure the session stays as it was.
     pub fn prepare_answer(&mut self, settings: &CallSettings) -> Offer {
+        self.has_answer = false;
         match std::mem::take(&mut self.pending) {
             Pending::Nothing | Pending::Absent => Offer::Absent,
             Pending::Unreadable => Offer::Unreadable,
@@ -75,16 +86,18 @@ impl LocalSession {
                 let Ok((answer, stream)) = sdp::answer(&offer, &local) else { return Offer::NoCommonCodec };
                 self.remember(answer);
                 self.stream = Some(stream);
+                self.has_answer = true;
                 self.awaits_answer = false;
                 Offer::Usable
             }
         }
     }
 
-    /// The body of the 2xx: the answer that was prepared, else an offer of ours.
+    /// The body of the 2xx: the answer that was prepared, else an offer of ours (RFC 3261 §14.2: also where a
+    /// re-INVITE came without one).
     pub fn answer_or_offer(&mut self, settings: &CallSettings) -> Body {
         match &self.local {
-            Some(answer) if self.stream.is_some() && !self.awaits_answer => Body::sdp(answer.to_bytes()),
+            Some(answer) if self.has_answer => Body::sdp(answer.to_bytes()),
             Some(_) | None => self.offer(settings),
         }
     }
