@@ -52,6 +52,10 @@ impl CallControl {
     }
 
     fn hang_up(&mut self, cause: EndCause) {
+        // A peer that has hung up, maybe before its ACK, is owed no BYE.
+        if self.leg.dialog.as_ref().is_none_or(|dialog| dialog.phase() == DialogPhase::Terminated) {
+            return;
+        }
         let row = cause.row();
         let reason = Reason::q850(u16::from(row.q850), row.text);
         let reason = reason.to_string();
@@ -93,6 +97,7 @@ impl CallControl {
             && let Some(cause) = self.cause.filter(|_| !self.end_is_told)
         {
             self.deadlines.media_report = None;
+            self.fail_open_speech(now);
             let media = self.report.take();
             self.fact(CallEvent::CallEnded { cause, media }, now);
             self.end_is_told = true;

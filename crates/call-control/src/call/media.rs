@@ -140,6 +140,17 @@ impl CallControl {
         }
     }
 
+    /// What media never reported as finished: it is gone, and who asked for it over the API is told.
+    pub(super) fn fail_open_speech(&mut self, now: Time) {
+        for utterance in self.speech.ids() {
+            let asked_by = self.speech.finish(utterance).map(|spoken| spoken.asked_by);
+            if let Some(AskedBy::Api(id)) = asked_by {
+                self.finish_command(id, CommandOutcome::Failed(Refusal::failed("the call ended")), now);
+            }
+        }
+        self.speech.synthesizer_deadline = None;
+    }
+
     pub(super) fn reset_silence(&mut self, now: Time) {
         if self.deadlines.silence.is_some() {
             self.deadlines.silence = Some(now + self.settings.limits.silence);

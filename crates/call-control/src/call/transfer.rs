@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offhook_conversation::{Input as Heard, TransferCall, TransferOutcome};
 use offhook_sip_proto::endpoint::SipEvent;
-use offhook_sip_proto::message::{NameAddr, Uri};
+use offhook_sip_proto::message::{Method, NameAddr, Uri};
 use offhook_sip_proto::user_agent::{ReferClient, ReferProgress};
 use offhook_time::Time;
 
@@ -76,7 +76,8 @@ impl CallControl {
         let Some(transfer) = &mut self.transfer else { return false };
         let Some(dialog) = &mut self.leg.dialog else { return false };
         if let SipEvent::Request { request, .. } = event
-            && request.method == offhook_sip_proto::message::Method::Notify
+            // A BYE ends the dialog before it ends the transfer: otherwise it would be answered by one of ours.
+            && matches!(request.method, Method::Notify | Method::Bye)
             && dialog.handle_request(request).is_err()
         {
             return false;
