@@ -118,6 +118,21 @@ fn hangup_says_bye_to_the_caller() {
 }
 
 #[test]
+fn over_tcp_both_sides_can_hang_up() {
+    let _turn = together();
+    let server = Server::start();
+
+    let ours = Calling::to(&server, "echo").tcp().script("wait 300ms\nhangup").place();
+    let theirs = Calling::to(&server, "echo").tcp().from("by-tcp").start();
+    let id = server.api.answered_call_from("by-tcp");
+    assert_eq!(server.api.post(&format!("/v1/calls/{id}/hangup"), "").status, 202);
+
+    assert_eq!(ours.report.outcome, Outcome::Completed { ended_by: EndedBy::Caller }, "{}", ours.said);
+    let theirs = theirs.finish();
+    assert_eq!(theirs.report.outcome, Outcome::Completed { ended_by: EndedBy::FarEnd }, "{}", theirs.said);
+}
+
+#[test]
 fn digits_arrive_as_telephone_events() {
     let _turn = together();
     let server = Server::start();

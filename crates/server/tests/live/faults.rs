@@ -46,6 +46,11 @@ const FAULTS: &[Fault] = &[
         shows: &["exit 1", "broken.yaml", ":3:", "nowhere"],
     },
     Fault {
+        name: "a wrong bot file, checked",
+        provoke: checked_bot_file,
+        shows: &["exit 1", "broken.yaml:2:", "`sayy`"],
+    },
+    Fault {
         name: "a bridge that is no WebSocket",
         provoke: || refused(Setup::new().arg("--bridge").arg("http://127.0.0.1/")),
         shows: &["exit 1", "--bridge: 'http://127.0.0.1/' is not ws://HOST:PORT/PATH"],
@@ -155,6 +160,17 @@ fn wrong_bot_file() -> String {
     std::fs::write(folder.path().join("broken.yaml"), text).unwrap();
     let config = format!("[bots]\nfolder = \"{}\"\n", folder.path().display());
     refused(Setup::new().config(&config))
+}
+
+fn checked_bot_file() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broken.yaml");
+    std::fs::write(
+        &file,
+        "bot: broken\nsayy: Hello\nstart: greet\nstates: { greet: { say: Hello, hang_up: true } }\n",
+    )
+    .unwrap();
+    command(&["bot", "check", &file.display().to_string()])
 }
 
 fn busy_udp() -> String {

@@ -4,6 +4,7 @@
 //! [`common`], then read any file: each is one promise.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests unwrap like the tests themselves")]
+#![allow(clippy::print_stderr, reason = "figures, skipped tests, and the server's log of a failed one")]
 
 mod api;
 mod application;

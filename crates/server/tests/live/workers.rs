@@ -23,18 +23,30 @@ fn a_warm_worker_allocates_nothing_while_it_serves_echo_bridge_and_digits() {
         call.wait_for("pressing");
     }
     let id = server.api.answered_call_from("busy-echo-0");
+    // A bot that is talked into and keeps talking: speech, barge-in and the queue of utterances.
+    let bot = Calling::to(&server, "after-sales")
+        .from("busy-bot")
+        .noise("noise.wav")
+        .script(&"interrupt after 1s say noise.wav\ninterrupt after 500ms dtmf 5\n".repeat(40))
+        .start();
+    let bot_id = server.api.answered_call_from("busy-bot");
     let press = || server.api.post(&format!("/v1/calls/{id}/dtmf"), r#"{"digits":"12"}"#).status;
     assert_eq!(press(), 202);
     wait(WARM_UP);
 
-    let before = allocations(&server);
+    let (before, barge_ins_before) = (allocations(&server), barge_ins(&server, &bot_id));
     assert_eq!(press(), 202);
     wait(watched);
-    let after = allocations(&server);
+    let (after, barge_ins_after) = (allocations(&server), barge_ins(&server, &bot_id));
 
     assert!(!before.is_empty());
     eprintln!("allocations of media workers before and after {watched:?} of calls: {before:?} {after:?}");
     assert_eq!(before, after);
+    assert!(
+        barge_ins_after > barge_ins_before,
+        "the bot was interrupted while we watched: {barge_ins_after}"
+    );
+    bot.hang_up();
     for call in calls {
         assert!(call.hang_up().report.received.lost == 0);
     }
@@ -111,6 +123,10 @@ fn busy_calls(server: &Server, length: Duration) -> Vec<crate::common::OnTheLine
                 .start()
         })
         .collect()
+}
+
+fn barge_ins(server: &Server, id: &str) -> u64 {
+    server.api.get(&format!("/v1/calls/{id}")).body["barge_ins"].as_u64().unwrap()
 }
 
 fn allocations(server: &Server) -> BTreeMap<usize, u64> {

@@ -91,12 +91,7 @@ impl Api {
         })
     }
 
-    /// The record of the call whose From has this user, once there is one.
-    pub fn call_from(&self, caller: &str) -> Value {
-        until(&format!("a call from {caller}"), || self.find_call(caller))
-    }
-
-    /// The same once it has ended.
+    /// The record of the call whose From has this user, once it has ended.
     pub fn ended_call_from(&self, caller: &str) -> Value {
         until(&format!("the end of the call from {caller}"), || {
             self.find_call(caller).filter(|call| !call["cause"].is_null())

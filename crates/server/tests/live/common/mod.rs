@@ -3,8 +3,6 @@
 //! Nothing here has a fixed port, and nothing sleeps to wait for something: [`until`] looks again and again until a
 //! deadline. Tests that judge timing hold [`alone`], all others [`together`].
 
-#![allow(clippy::print_stderr, reason = "a skipped test says why; a failed one shows the server's log")]
-
 mod api;
 mod caller;
 mod capture;
@@ -16,9 +14,8 @@ mod turn;
 
 use std::time::{Duration, Instant};
 
-pub use api::{Answer, Events};
-pub use caller::{Calling, Ended, OnTheLine};
-pub use capture::{Capture, RtpStream};
+pub use caller::{Calling, OnTheLine};
+pub use capture::Capture;
 pub use noise::Noise;
 pub use program::{program, tool};
 pub use server::{Server, Setup};

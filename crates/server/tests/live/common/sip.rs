@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::time::Duration;
 
 use super::server::random;
 use super::{PATIENCE, Server};
@@ -12,20 +11,19 @@ use super::{PATIENCE, Server};
 pub struct Message {
     pub start: String,
     headers: Vec<(String, String)>,
-    pub body: String,
 }
 
 impl Message {
     pub fn parse(bytes: &[u8]) -> Message {
         let text = String::from_utf8_lossy(bytes);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let head = text.split_once("\r\n\r\n").map_or(&*text, |(head, _)| head);
         let mut lines = head.split("\r\n");
         let start = lines.next().unwrap_or_default().to_owned();
         let headers = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        Message { start, headers, body: body.to_owned() }
+        Message { start, headers }
     }
 
     /// Of a response; 0 for a request.
@@ -170,25 +168,6 @@ impl Phone {
             if message.status() >= 200 {
                 return message;
             }
-        }
-    }
-
-    /// The next request of that method; other messages are passed over.
-    #[track_caller]
-    pub fn expect_request(&mut self, method: &str) -> Message {
-        loop {
-            let message = self.next();
-            if message.start.starts_with(method) {
-                return message;
-            }
-        }
-    }
-
-    /// How long [`next`](Self::next) waits.
-    pub fn patience(&mut self, limit: Duration) {
-        match &self.line {
-            Line::Udp(socket) => socket.set_read_timeout(Some(limit)).unwrap(),
-            Line::Tcp(stream, _) => stream.set_read_timeout(Some(limit)).unwrap(),
         }
     }
 }
