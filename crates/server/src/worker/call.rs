@@ -107,7 +107,7 @@ impl MediaHalf {
             let mut outputs = CallOutputs {
                 key: self.key,
                 sockets,
-                rtp_to: self.rtp_to,
+                rtp_to: &mut self.rtp_to,
                 recognized: self.recognized,
                 bridge: self.bridge.as_mut().map(|bridge| &mut bridge.uplink),
                 worker,
@@ -147,7 +147,7 @@ impl PlantedPanic {
 struct CallOutputs<'a> {
     key: u64,
     sockets: &'a MediaSockets,
-    rtp_to: Option<SocketAddr>,
+    rtp_to: &'a mut Option<SocketAddr>,
     recognized: bool,
     bridge: Option<&'a mut BridgeUplink>,
     worker: &'a WorkerConfig,
@@ -162,7 +162,7 @@ impl Outputs for CallOutputs<'_> {
 
     fn rtcp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
         // With rtcp-mux both share a port (RFC 5761).
-        let socket = if self.rtp_to == Some(to) { &self.sockets.rtp } else { &self.sockets.rtcp };
+        let socket = if *self.rtp_to == Some(to) { &self.sockets.rtp } else { &self.sockets.rtcp };
         send(socket, packet, to);
     }
 
@@ -180,6 +180,10 @@ impl Outputs for CallOutputs<'_> {
 
     fn event(&mut self, event: MediaEvent) {
         *self.closed |= matches!(event, MediaEvent::Closed(_));
+        // With rtcp-mux the reports follow RTP to where it goes now.
+        if let MediaEvent::RemoteLearned { remote_rtp, .. } = &event {
+            *self.rtp_to = Some(*remote_rtp);
+        }
         *self.told = true;
         push_to_control(self.worker, FromWorker::Event(self.key, event));
     }
