@@ -6,7 +6,7 @@ use crate::checksum::crc32;
 pub(crate) const HEADER: usize = 8;
 
 /// No entry is longer; a larger length is damage.
-pub(crate) const LONGEST: usize = 1 << 20;
+pub const LONGEST: usize = 1 << 20;
 
 /// One entry as it was read back.
 #[derive(Clone, Debug, PartialEq, Eq)]

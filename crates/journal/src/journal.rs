@@ -78,7 +78,11 @@ impl Journal {
             entry::write(payload, &mut self.buffer);
         }
         let path = segment_path(&self.folder, self.segment);
-        self.file.write_all(&self.buffer).map_err(|error| at(&path, error))?;
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            // Half an entry would hide every later one from the reader.
+            let _ = self.file.set_len(self.size);
+            return Err(at(&path, error));
+        }
         self.size += self.buffer.len() as u64;
         self.unsynced = true;
         Ok(self.segment)

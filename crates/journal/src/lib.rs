@@ -9,6 +9,6 @@ mod entry;
 mod journal;
 mod step_log;
 
-pub use entry::Entry;
+pub use entry::{Entry, LONGEST};
 pub use journal::{Journal, JournalError};
 pub use step_log::{StepLog, StepLogError};
