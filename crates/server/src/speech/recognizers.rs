@@ -58,10 +58,9 @@ impl RecognizerHandle {
 pub fn spawn_recognizers(uplink: Arc<SpeechUplink>) -> io::Result<(RecognizerHandle, JoinHandle<()>)> {
     let (orders, inbox) = channel();
     let handle = RecognizerHandle { orders, uplink: Arc::clone(&uplink) };
-    let thread =
-        std::thread::Builder::new()
-            .name("recognizers".into())
-            .spawn(move || crate::threads::vital("recognizers", || run(&uplink, &inbox)))?;
+    let thread = std::thread::Builder::new()
+        .name("recognizers".into())
+        .spawn(move || crate::threads::vital("recognizers", || run(&uplink, &inbox)))?;
     Ok((handle, thread))
 }
 
