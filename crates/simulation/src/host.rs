@@ -125,6 +125,7 @@ impl Host {
     /// Does everything that is due.
     pub fn wake(&mut self, network: &mut Network, now: Time) {
         while let Some((_, datagram)) = network.sip_up.receive(now) {
+            self.watch.sip_in(&datagram, now);
             self.endpoint.handle_datagram(&datagram, telephone(), now);
             self.recording.signalling(SignallingInput::Datagram(datagram), now);
             self.drain(now);
@@ -138,6 +139,7 @@ impl Host {
         self.pump(now);
         self.run_timers(now);
         for datagram in self.sip_out.drain(..) {
+            self.watch.sip_out(&datagram, now);
             network.sip_down.send(&datagram, now);
         }
     }
@@ -288,6 +290,7 @@ impl Host {
                 self.watch.fact(&fact, now);
             }
             Output::Ended => {
+                self.watch.ended(now);
                 if let Some(call) = &mut self.call {
                     if std::mem::replace(&mut call.ended, true) {
                         self.watch.violation(now, "the call ended twice");

@@ -516,6 +516,11 @@ impl Scenario {
         }
     }
 
+    /// Whether every SIP message arrives.
+    pub(crate) fn is_reliable(&self) -> bool {
+        self.network.sip.loss == 0.0 && self.network.lost_acks == 0
+    }
+
     fn ring_for(&mut self, time: Duration) {
         self.settings.answer = AnswerPolicy::WaitForApi;
         self.commands.push((time, id("answer"), Command::Answer));

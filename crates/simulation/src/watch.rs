@@ -4,10 +4,12 @@ mod facts;
 mod rtp;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use offhook_call_control::{EndCause, Fact};
 use offhook_call_media::{MediaCommand, MediaEvent};
 use offhook_engine_api::UtteranceId;
+use offhook_sip_proto::sdp;
 use offhook_time::Time;
 
 use facts::FactWatch;
@@ -22,13 +24,53 @@ pub(crate) struct Watch {
     /// How often each announced utterance was reported as finished.
     utterances: BTreeMap<UtteranceId, u32>,
     closed: u32,
+    /// When the telephone's BYE reached us.
+    left_at: Option<Time>,
+    hung_up: bool,
 }
+
+/// How long a call may take to be over once its caller has hung up.
+const AFTER_BYE: Duration = Duration::from_millis(1_500);
 
 impl Watch {
     pub fn violation(&mut self, now: Time, what: impl std::fmt::Display) {
         // One thing that goes wrong goes wrong often.
         if self.violations.len() < 10 {
             self.violations.push(format!("{now:?} {what}"));
+        }
+    }
+
+    /// A datagram from the telephone.
+    pub fn sip_in(&mut self, datagram: &[u8], now: Time) {
+        if datagram.starts_with(b"BYE ") {
+            self.left_at.get_or_insert(now);
+        }
+    }
+
+    /// A datagram of ours.
+    pub fn sip_out(&mut self, datagram: &[u8], now: Time) {
+        if datagram.starts_with(b"BYE ")
+            && !std::mem::replace(&mut self.hung_up, true)
+            && self.left_at.is_some()
+        {
+            self.violation(now, "a BYE to somebody who has hung up");
+        }
+    }
+
+    /// The machine said that nothing follows.
+    pub fn ended(&mut self, now: Time) {
+        let late = self.left_at.map(|at| now.since(at)).filter(|late| *late > AFTER_BYE && !self.hung_up);
+        if let Some(late) = late {
+            self.violation(now, format!("the call was over only {late:?} after the caller's BYE"));
+        }
+    }
+
+    /// The session as the telephone sees it; what we do must fit.
+    pub fn session(&mut self, theirs: sdp::Direction, now: Time) {
+        let Some(ours) = self.rtp.direction() else { return };
+        let theirs = theirs.reversed();
+        if (ours.sends(), ours.receives()) != (theirs.sends(), theirs.receives()) {
+            self.violation(now, format!("our direction is {ours:?}, agreed was {theirs}"));
         }
     }
 

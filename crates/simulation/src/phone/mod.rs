@@ -15,6 +15,7 @@ use offhook_sip_proto::endpoint::{
     TransactionId, Transport,
 };
 use offhook_sip_proto::message::{Host, Method, NameAddr, Request, StatusCode, Uri};
+use offhook_sip_proto::sdp::Direction;
 use offhook_sip_proto::transaction::Timing;
 use offhook_sip_proto::user_agent::{
     Body, Invitation, InviteClient, InviteClientEvent, InviteServer, InviteServerEvent, Reinvite,
@@ -30,6 +31,9 @@ use mouth::Mouth;
 use session::Session;
 
 const CALL: CallKey = CallKey(1);
+
+/// After so long a change has reached the other side over a line that loses nothing.
+const SETTLED: Duration = Duration::from_millis(400);
 
 /// How far the telephone's call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,8 @@ pub(crate) struct Phone {
     later: BTreeMap<(Time, u64), Later>,
     asked: u64,
     tag: String,
+    /// Since when the session is as it is, while nobody has looked.
+    changed_at: Option<Time>,
     /// What it began to say since the last look.
     pub said: VecDeque<String>,
     pub sip_out: Vec<Vec<u8>>,
@@ -111,6 +117,7 @@ impl Phone {
             later: BTreeMap::new(),
             asked: 0,
             tag: randomness.hex(16),
+            changed_at: None,
             said: VecDeque::new(),
             sip_out: Vec::new(),
             rtp_out: Vec::new(),
@@ -194,6 +201,14 @@ impl Phone {
 
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over || self.phase == Phase::Waiting
+    }
+
+    /// Once after each change: the direction that was agreed, some time after that.
+    pub fn settled_session(&mut self, now: Time) -> Option<Direction> {
+        let at = self.changed_at.filter(|at| self.phase == Phase::Up && now.since(*at) > SETTLED)?;
+        let is_open = self.reinvite.as_ref().is_some_and(Reinvite::is_pending);
+        self.changed_at = Some(at).filter(|_| is_open);
+        self.session.stream.as_ref().filter(|_| !is_open).map(|stream| stream.direction)
     }
 
     /// What its endpoint still holds.
@@ -360,6 +375,7 @@ impl Phone {
     }
 
     fn begin_to_talk(&mut self, now: Time) {
+        self.changed_at = Some(now);
         // Its clock has nothing to do with ours.
         self.mouth.next.get_or_insert(now + Duration::from_micros(7_300));
         self.acting.begin(now);
@@ -438,6 +454,7 @@ impl Phone {
         while let Some(event) = self.reinvite.as_mut().and_then(Reinvite::poll_event) {
             match event {
                 ReinviteEvent::Answered(response) => {
+                    self.changed_at = Some(now);
                     if self.asks_for_offer {
                         let answer = self.session.answer(&response.body);
                         if let (Some(reinvite), Some(dialog)) = (&mut self.reinvite, &self.dialog) {

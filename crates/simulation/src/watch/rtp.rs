@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_call_media::StreamSettings;
+use offhook_call_media::{Direction, StreamSettings};
 use offhook_rtp_proto::{RtpHeader, RtpPacket};
 use offhook_time::Time;
 
@@ -35,6 +35,10 @@ impl RtpWatch {
             before.direction != settings.direction || before.ptime_ms != settings.ptime_ms
         });
         self.stream = Some(settings);
+    }
+
+    pub fn direction(&self) -> Option<Direction> {
+        self.stream.map(|stream| stream.direction)
     }
 
     pub fn sent(&self) -> u64 {
@@ -106,7 +110,7 @@ impl RtpWatch {
 
 #[cfg(test)]
 mod tests {
-    use offhook_call_media::{Direction, LineCodec};
+    use offhook_call_media::LineCodec;
     use offhook_rtp_proto::{PayloadType, RtpTimestamp, SequenceNumber, Ssrc};
 
     use super::*;
