@@ -11,7 +11,7 @@ use offhook_time::Time;
 #[derive(Debug)]
 pub(crate) enum Due {
     /// For the control half.
-    Control(Input),
+    Control(Box<Input>),
     /// Synthesized audio, for the media half.
     Speech(UtteranceId, AudioChunk),
     /// The end of it.

@@ -167,7 +167,8 @@ impl Engines {
     }
 
     pub fn cancel_tool(&mut self, id: u64) {
-        self.agenda.drop_if(|_, due| matches!(due, Due::Control(Input::Tool { tool, .. }) if *tool == id));
+        let is_it = |input: &Input| matches!(input, Input::Tool { tool, .. } if *tool == id);
+        self.agenda.drop_if(|_, due| matches!(due, Due::Control(input) if is_it(input)));
     }
 
     pub fn open_bridge(&mut self, now: Time) {
@@ -204,7 +205,7 @@ impl Engines {
     }
 
     fn tell(&mut self, at: Time, input: Input) {
-        self.agenda.at(at, Due::Control(input));
+        self.agenda.at(at, Due::Control(Box::new(input)));
     }
 }
 

@@ -105,7 +105,7 @@ impl Host {
             self.control(Input::Dial, now);
         }
         for (after, id, command) in std::mem::take(&mut self.scenario.commands) {
-            self.engines.agenda.at(now + after, Due::Control(Input::Command { id, command }));
+            self.engines.agenda.at(now + after, Due::Control(Box::new(Input::Command { id, command })));
         }
         self.pump(now);
     }
@@ -233,11 +233,11 @@ impl Host {
         match due {
             Due::Control(input) => {
                 let is_live = self.call.as_ref().is_some_and(|call| !call.ended);
-                if let (true, Input::Command { id, .. }) = (is_live, &input) {
+                if let (true, Input::Command { id, .. }) = (is_live, &*input) {
                     self.watch.facts.command(&id.0);
                 }
                 if is_live {
-                    self.control(input, now);
+                    self.control(*input, now);
                 }
             }
             Due::Speech(utterance, chunk) => self.tell_media(ToMedia::Speech(utterance, chunk), now),
@@ -263,8 +263,7 @@ impl Host {
     fn control(&mut self, input: Input, now: Time) {
         let Some(call) = self.call.as_mut().filter(|call| !call.forgotten) else { return };
         call.control.handle_recorded(input, &mut self.recording.steps, now);
-        loop {
-            let Some(output) = self.call.as_mut().and_then(|call| call.control.poll_output()) else { break };
+        while let Some(output) = self.call.as_mut().and_then(|call| call.control.poll_output()) {
             self.hashing.control.value(0, now, &output);
             self.perform(output, now);
         }
@@ -291,10 +290,10 @@ impl Host {
             }
             Output::Ended => {
                 self.watch.ended(now);
-                if let Some(call) = &mut self.call {
-                    if std::mem::replace(&mut call.ended, true) {
-                        self.watch.violation(now, "the call ended twice");
-                    }
+                if let Some(call) = &mut self.call
+                    && std::mem::replace(&mut call.ended, true)
+                {
+                    self.watch.violation(now, "the call ended twice");
                 }
             }
         }

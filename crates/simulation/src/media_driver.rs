@@ -176,9 +176,10 @@ impl Outputs for Seen<'_> {
     }
 
     fn event(&mut self, event: MediaEvent) {
-        match &event {
-            MediaEvent::Discard(chunk) => self.hashing.media.value(6, self.now, &chunk.samples.len()),
-            _ => self.hashing.media.value(5, self.now, &event),
+        if let MediaEvent::Discard(chunk) = &event {
+            self.hashing.media.value(6, self.now, &chunk.samples.len());
+        } else {
+            self.hashing.media.value(5, self.now, &event);
         }
         if let Some(watch) = &mut self.watch {
             watch.media_event(&event, self.now);

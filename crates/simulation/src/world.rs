@@ -86,10 +86,10 @@ impl Simulation {
         self.phone.handle_timeout(now);
         self.exchange();
         self.host.wake(&mut self.network, now);
-        if self.scenario.is_reliable() {
-            if let Some(direction) = self.phone.settled_session(now) {
-                self.host.watch.session(direction, now);
-            }
+        if self.scenario.is_reliable()
+            && let Some(direction) = self.phone.settled_session(now)
+        {
+            self.host.watch.session(direction, now);
         }
     }
 

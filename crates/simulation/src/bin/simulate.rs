@@ -42,8 +42,8 @@ impl Replay {
     fn wants(self, number: u64) -> bool {
         match self {
             Replay::None => false,
-            Replay::Even => number % 2 == 0,
-            Replay::Odd => number % 2 == 1,
+            Replay::Even => number.is_multiple_of(2),
+            Replay::Odd => !number.is_multiple_of(2),
             Replay::All => true,
         }
     }

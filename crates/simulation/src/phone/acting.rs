@@ -105,11 +105,11 @@ impl Phone {
 
     /// Whether all keys are pressed.
     fn press_next(&mut self, now: Time) -> bool {
-        if now >= self.acting.next_key {
-            if let Some(key) = self.acting.keys.pop_front() {
-                self.mouth.press(key);
-                self.acting.next_key = now + BETWEEN_KEYS;
-            }
+        if now >= self.acting.next_key
+            && let Some(key) = self.acting.keys.pop_front()
+        {
+            self.mouth.press(key);
+            self.acting.next_key = now + BETWEEN_KEYS;
         }
         self.acting.keys.is_empty() && self.mouth.is_idle()
     }

@@ -306,10 +306,10 @@ impl Phone {
         if self.server.as_mut().is_some_and(|server| server.handle(event, now)) {
             return self.drain_server(now);
         }
-        if let (Some(reinvite), Some(dialog)) = (&mut self.reinvite, &mut self.dialog) {
-            if reinvite.handle(event, dialog) {
-                return self.drain_reinvite(now);
-            }
+        if let (Some(reinvite), Some(dialog)) = (&mut self.reinvite, &mut self.dialog)
+            && reinvite.handle(event, dialog)
+        {
+            return self.drain_reinvite(now);
         }
         match event {
             SipEvent::Request { transaction, request, .. } => self.take_request(*transaction, request, now),
