@@ -14,7 +14,7 @@ from telephone import RATE, SILENCE, at_level, band_limit, spoken_range, write
 CALLS = {
     "order-status-slt": {
         "voice": "slt", "level": -20,
-        "says": ["i want to check my order", "one two three four five two seven eight", "yes", "goodbye"],
+        "says": ["i want to check my order", "eight zero zero five three one nine two", "yes", "goodbye"],
     },
     "order-status-rms-mulaw": {
         "voice": "rms", "level": -24, "mulaw": True,
@@ -31,7 +31,7 @@ CALLS = {
     "awkward-slt-noise": {
         "voice": "slt", "level": -20, "stretch": 1.1, "snr": 15, "seed": 5,
         "says": ["could you tell me about the history of rome", "check my order",
-                 "eight seven two five four three two one", "no", "one two three four five two seven eight", "yes",
+                 "eight seven two five four three two one", "no", "eight zero zero five three one nine two", "yes",
                  "goodbye"],
     },
     "barge-in-rms": {

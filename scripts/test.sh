@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-stages=(setup format lines deny clippy doc release tests benches)
+stages=(setup format lines deny clippy doc release demo tests benches)
 
 stage_setup() { scripts/setup.sh build run test; }
 stage_format() { cargo fmt --all --check; }
@@ -18,6 +18,18 @@ stage_clippy() { cargo clippy --locked --workspace --all-targets -- -D warnings;
 stage_doc() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps; }
 # The binary that is shipped; tests that judge speed, allocations and panics use it.
 stage_release() { cargo build --locked --release --package offhook-server; }
+# The demo as a visitor sees it: a real call is understood, its order looked up; another is transferred.
+stage_demo() {
+    local said
+    said=$(mktemp)
+    DEMO_ONCE=1 scripts/demo.sh 2>&1 | tee "$said"
+    local code=${PIPESTATUS[0]} line
+    for line in 'caller: ' 'your order .* has been shipped' 'transferred to agents' 'outcome: ' 'turn 1:' 'record: '; do
+        grep -qE "$line" "$said" || { echo "the demo's output lacks: $line" >&2; code=1; }
+    done
+    rm -f "$said"
+    return "$code"
+}
 # Unit, flow and live tests, doc examples; the fixtures and torture messages of sip-fixtures are replayed in here.
 stage_tests() { cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log"; }
 # Each bench does its thing once and checks what came out; counting is `make bench-instructions`.
