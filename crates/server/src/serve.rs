@@ -58,8 +58,10 @@ pub fn configuration(args: &ServeArgs) -> anyhow::Result<Config> {
     if let Some(rtp) = &args.rtp {
         config.rtp = RtpRange::parse(rtp).map_err(|what| anyhow::anyhow!("--rtp: {what}"))?;
     }
-    if let Some(advertise) = args.advertise {
-        config.advertise = Some(advertise);
+    match args.advertise {
+        Some(address) if address.is_ipv6() => config.advertise_v6 = Some(address),
+        Some(address) => config.advertise = Some(address),
+        None => {}
     }
     if let Some(bridge) = &args.bridge {
         if !bridge.starts_with("ws://") {

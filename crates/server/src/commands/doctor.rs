@@ -129,7 +129,12 @@ fn services(config: &Config, findings: &mut Vec<Finding>) -> anyhow::Result<()> 
     }
     if let Some(url) = &config.bridge {
         let address = url.trim_start_matches("ws://").split('/').next().unwrap_or_default();
-        let reachable = std::net::TcpStream::connect(address);
+        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let reachable = if has_port {
+            std::net::TcpStream::connect(address)
+        } else {
+            std::net::TcpStream::connect(format!("{address}:80"))
+        };
         let (fine, what) = match reachable {
             Ok(_) => (true, format!("the application at {url} answers")),
             Err(error) => (false, format!("the application at {url} does not answer: {error}")),

@@ -233,6 +233,13 @@ impl Config {
         if let Some(url) = file.engine.bridge.as_deref().filter(|url| !is_websocket_url(url)) {
             return Err(wrong("engine.bridge", format!("'{url}' is not ws://HOST:PORT/PATH")));
         }
+        let (v4, v6) = (file.address.advertise, file.address.advertise_v6);
+        if let Some(address) = v4.filter(IpAddr::is_ipv6) {
+            return Err(wrong("address.advertise", format!("{address} is IPv6: write it as advertise_v6")));
+        }
+        if let Some(address) = v6.filter(IpAddr::is_ipv4) {
+            return Err(wrong("address.advertise_v6", format!("{address} is IPv4: write it as advertise")));
+        }
         let codecs = codecs(&file.media.codecs).map_err(|what| wrong("media.codecs", what))?;
         let workers = file.media.workers.unwrap_or_else(default_workers);
         if workers == 0 || workers > 64 {
@@ -414,6 +421,8 @@ mod tests {
                 "trunk 't': allow: '10.0.0.0/33' is not a network",
             ),
             ("[engine]\nbridge = \"http://x\"", "engine.bridge: 'http://x' is not ws://HOST:PORT/PATH"),
+            ("[address]\nadvertise = \"2001:db8::1\"", "2001:db8::1 is IPv6: write it as advertise_v6"),
+            ("[address]\nadvertise_v6 = \"192.0.2.1\"", "192.0.2.1 is IPv4: write it as advertise"),
             ("version = 2", "version: this offhook reads version 1, not 2"),
             ("[media]\nrealtime = \"maybe\"", "media.realtime: 'maybe' is none of auto, on, off"),
         ];

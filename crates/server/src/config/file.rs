@@ -99,7 +99,7 @@ impl Default for MediaSection {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AddressSection {
-    /// The address that peers shall use for SIP and RTP; absent = the listen address, or the one of the interface
+    /// The IPv4 address that peers shall use for SIP and RTP; absent = the listen address, or the one of the interface
     /// that leads to the peer where the listen address is a wildcard.
     pub advertise: Option<IpAddr>,
     /// The IPv6 address that peers shall use.

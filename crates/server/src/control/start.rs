@@ -7,7 +7,7 @@ use offhook_call_control::{
 };
 use offhook_call_media::{CallMedia, JitterPreference, MediaSource};
 use offhook_sip_proto::endpoint::{CallKey, Peer, SipEvent, TransactionId};
-use offhook_sip_proto::message::{Request, StatusCode, header};
+use offhook_sip_proto::message::{Method, Request, StatusCode, header};
 use offhook_time::Time;
 
 use super::call::ControlCall;
@@ -70,7 +70,11 @@ impl Control {
             response.headers.push(header::RETRY_AFTER, "5");
         }
         response.headers.push(header::SERVER, self.config.user_agent.as_str());
-        metrics::counter!("offhook_calls_refused_total", "status" => status.code().to_string()).increment(1);
+        // OPTIONS and strays are answered here too, but are no calls.
+        if request.method == Method::Invite {
+            metrics::counter!("offhook_calls_refused_total", "status" => status.code().to_string())
+                .increment(1);
+        }
         self.endpoint.respond(transaction, response, now);
     }
 
