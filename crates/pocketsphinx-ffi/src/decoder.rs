@@ -105,6 +105,12 @@ impl Decoder {
         )
     }
 
+    /// Forgets the noise of the line before: the next utterance comes from another one.
+    pub fn start_stream(&mut self) -> Result<(), Error> {
+        // SAFETY: the decoder is valid; a wrong state is an error code.
+        check(unsafe { (self.library.symbols.ps_start_stream)(self.raw.as_ptr()) }, "ps_start_stream")
+    }
+
     /// Begins an utterance.
     pub fn start_utterance(&mut self) -> Result<(), Error> {
         // SAFETY: the decoder is valid; a wrong state is an error code.

@@ -95,6 +95,7 @@ symbols! {
         ps_set_jsgf_string: fn(*mut RawDecoder, *const c_char, *const c_char) -> c_int;
         ps_set_search: fn(*mut RawDecoder, *const c_char) -> c_int;
         ps_unset_search: fn(*mut RawDecoder, *const c_char) -> c_int;
+        ps_start_stream: fn(*mut RawDecoder) -> c_int;
         ps_start_utt: fn(*mut RawDecoder) -> c_int;
         ps_process_raw: fn(*mut RawDecoder, *const i16, usize, c_int, c_int) -> c_int;
         ps_end_utt: fn(*mut RawDecoder) -> c_int;

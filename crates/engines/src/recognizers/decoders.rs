@@ -112,6 +112,9 @@ impl Pair {
         self.words.set_cepstral_mean(&line.words)?;
         self.phones.set_cepstral_mean(&line.phones)?;
         self.odd = false;
+        // A result must not depend on who used the pair before.
+        self.words.start_stream()?;
+        self.phones.start_stream()?;
         self.words.start_utterance()?;
         self.phones.start_utterance()
     }

@@ -2,7 +2,13 @@
 //!
 //! Says what it skips and why where a library is not installed.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test program with a main of its own")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    clippy::type_complexity,
+    reason = "a test program with a main of its own"
+)]
 
 mod audio;
 mod crashes;
