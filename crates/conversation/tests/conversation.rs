@@ -177,6 +177,21 @@ fn a_key_of_the_menu_acts_at_once_and_another_is_not_understood() {
 }
 
 #[test]
+fn a_recording_late_in_the_call_has_as_much_time_as_any_prompt() {
+    let mut talk = Talk::start(
+        "bot: late\nlanguage: en\nstart: ask\nintents: { go: [go] }\nstates:\n  ask:\n    say: Well?\n    \
+         listen: { intents: { go: bye } }\n  bye:\n    say: [{ recording: goodbye }]\n    hang_up: true\n",
+    );
+    talk.finish_prompts();
+    talk.now += Duration::from_secs(600);
+
+    talk.hear("go");
+
+    assert_eq!(talk.said().last().unwrap(), "[goodbye]");
+    assert!(talk.conversation.poll_timeout().is_some_and(|at| at > talk.now));
+}
+
+#[test]
 fn one_and_two_answer_yes_and_no() {
     let mut talk = Talk::start(MENU);
     talk.hear("check my order");

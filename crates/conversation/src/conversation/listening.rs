@@ -232,7 +232,7 @@ impl Conversation {
     pub(super) fn listen(&mut self, question: Question, listen: &Listen, now: Time) -> Result<Next, Failure> {
         let expected = expected(&self.bot, &question, listen);
         if self.recognizer_failed && expected.dtmf.is_none() {
-            return Ok(self.way_out(HangUpReason::EngineFailed));
+            return Ok(self.way_out(HangUpReason::EngineFailed, now));
         }
         self.outputs.push_back(Output::Expect(expected.clone()));
         let mut listening = Listening { question, expected, keys: String::new(), timer: Timer::Off };

@@ -236,7 +236,7 @@ impl Conversation {
     /// No recognizer, or nothing to speak with: the bot's way out, or the end.
     fn engine_failed(&mut self, now: Time) {
         self.stop_prompts();
-        let next = self.way_out(HangUpReason::EngineFailed);
+        let next = self.way_out(HangUpReason::EngineFailed, now);
         self.run(next, now);
     }
 
@@ -248,7 +248,7 @@ impl Conversation {
                 Ok(None) => return,
                 Err(Failure(what)) => {
                     self.event(Event::BotFailed { state: self.state.clone(), what });
-                    self.way_out(HangUpReason::BotFailed)
+                    self.way_out(HangUpReason::BotFailed, now)
                 }
             };
         }
@@ -332,7 +332,7 @@ impl Conversation {
     }
 
     /// Where to go when something of ours failed.
-    fn way_out(&mut self, reason: HangUpReason) -> Next {
+    fn way_out(&mut self, reason: HangUpReason, now: Time) -> Next {
         let state = self.bot.file().on_failure.as_ref().map(|state| state.value.clone());
         match state {
             Some(state) if !self.failing => {
@@ -343,7 +343,7 @@ impl Conversation {
             Some(_) | None => {
                 self.failing = true;
                 let family = self.bot.family();
-                self.say_text(defaults::apology(family));
+                self.say_text(defaults::apology(family), now);
                 Next::Leave(reason)
             }
         }
@@ -354,7 +354,7 @@ impl Conversation {
             Ok(next) => self.run(next, now),
             Err(Failure(what)) => {
                 self.event(Event::BotFailed { state: self.state.clone(), what });
-                let next = self.way_out(HangUpReason::BotFailed);
+                let next = self.way_out(HangUpReason::BotFailed, now);
                 self.run(next, now);
             }
         }

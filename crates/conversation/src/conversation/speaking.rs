@@ -96,9 +96,9 @@ impl Conversation {
     }
 
     /// Says a text of ours in the bot's voice.
-    pub(super) fn say_text(&mut self, text: &str) {
+    pub(super) fn say_text(&mut self, text: &str, now: Time) {
         let nothing_special = LineFile::default();
-        self.queue(PromptContent::Text(text.to_owned()), &nothing_special);
+        self.queue(PromptContent::Text(text.to_owned()), &nothing_special, now);
     }
 
     /// Only a prompt before a question can be interrupted: in front of a transfer, a tool or the end nobody listens.
@@ -128,7 +128,7 @@ impl Conversation {
         if let Some(text) = &long.text {
             self.speak(text, long, now)
         } else if let Some(recording) = &long.recording {
-            self.queue(PromptContent::Recording(recording.value.clone()), long);
+            self.queue(PromptContent::Recording(recording.value.clone()), long, now);
             Ok(())
         } else if let Some(prompt) = &long.prompt {
             let bot = Arc::clone(&self.bot);
@@ -149,15 +149,15 @@ impl Conversation {
     fn speak(&mut self, template: &str, line: &LineFile, now: Time) -> Result<(), Failure> {
         let text = self.bot.templates().speech(template, &self.scope(now))?;
         if !text.is_empty() {
-            if self.speaking.is_silent() {
-                self.speaking.since = now;
-            }
-            self.queue(PromptContent::Text(text), line);
+            self.queue(PromptContent::Text(text), line, now);
         }
         Ok(())
     }
 
-    fn queue(&mut self, content: PromptContent, line: &LineFile) {
+    fn queue(&mut self, content: PromptContent, line: &LineFile, now: Time) {
+        if self.speaking.is_silent() {
+            self.speaking.since = now;
+        }
         self.speaking.last_id += 1;
         let id = PromptId(self.speaking.last_id);
         let file = self.bot.file();
