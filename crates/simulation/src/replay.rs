@@ -109,3 +109,36 @@ impl Stage {
         self.sent.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use offhook_time::Seed;
+
+    use crate::{Kind, play};
+
+    use super::*;
+
+    #[test]
+    fn another_seed_or_another_input_gives_other_hashes() {
+        let (report, mut recording) = play(Kind::Keys, 3);
+        assert_eq!(replay(&recording), Some(report.digests));
+
+        let datagram = recording.signalling.iter_mut().find_map(|input| match &mut input.what {
+            SignallingInput::Datagram(bytes) => Some(bytes),
+            SignallingInput::Deadline
+            | SignallingInput::Accept(_)
+            | SignallingInput::Respond(..)
+            | SignallingInput::Forget => None,
+        });
+        datagram.unwrap()[0] = b'X';
+        let other = replay(&recording).unwrap();
+        assert_ne!(other.sip, report.digests.sip);
+        assert_eq!(other.rtp, report.digests.rtp);
+
+        recording.media.seed = Seed::from_number(1);
+        recording.settings.seed = Seed::from_number(1);
+        let other = replay(&recording).unwrap();
+        assert_ne!(other.rtp, report.digests.rtp);
+        assert_ne!(other.control, report.digests.control);
+    }
+}

@@ -145,7 +145,7 @@ impl Scenario {
             synthesizer: SynthesizerPlan {
                 rate: draw.pick(&[8_000, 16_000, 16_000, 22_050]),
                 first_audio: ms(20 + draw.below(200)),
-                letter_ms: 8 + draw.below(10),
+                letter_ms: 5 + draw.below(7),
                 fails: 0.0,
                 breaks: 0.0,
                 silent: 0.0,
@@ -162,7 +162,7 @@ impl Scenario {
                 hangs_up_at: None,
                 refers: vec![ReferPlan::Report(200)],
                 callee: None,
-                patience: ms(4_000),
+                patience: ms(2_500),
             },
             causes: vec![EndCause::CallerHungUp],
         }

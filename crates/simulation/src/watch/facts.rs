@@ -101,3 +101,61 @@ fn name(event: &CallEvent) -> String {
     let json = serde_json::to_value(event).unwrap_or_default();
     json["type"].as_str().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use offhook_call_control::{CommandOutcome, Segment, TurnLedger};
+    use offhook_time::Time;
+
+    use super::*;
+
+    #[test]
+    fn a_second_end_a_missing_number_and_a_ledger_that_does_not_sum_are_seen() {
+        let ended = || CallEvent::CallEnded { cause: EndCause::CallerHungUp, media: None };
+        let began_at = Time::from_millis(1);
+        let segments = vec![Segment { name: "queue".to_owned(), micros: 999 }];
+        let ledger = TurnLedger { began_at, ended_at: Time::from_millis(2), segments };
+
+        assert!(begun().take(&fact(1, ended())).is_ok());
+        assert!(begun().take(&fact(2, ended())).is_err());
+        assert!(begun().take(&fact(1, CallEvent::TurnCompleted { ledger })).is_err());
+        let mut twice = begun();
+        twice.take(&fact(1, ended())).unwrap();
+        assert!(twice.take(&fact(2, ended())).is_err());
+    }
+
+    #[test]
+    fn a_command_without_an_outcome_or_with_two_is_seen() {
+        let told = |sequence| {
+            let outcome = CommandOutcome::Succeeded;
+            fact(sequence, CallEvent::CommandFinished { command_id: "c".to_owned(), outcome })
+        };
+        let mut watch = begun();
+        watch.command("c");
+        assert_eq!(watch.finish(None).len(), 2, "no outcome, no end");
+
+        watch.take(&told(1)).unwrap();
+
+        assert_eq!(watch.finish(None).len(), 1);
+        assert!(watch.take(&told(2)).is_err());
+    }
+
+    fn begun() -> FactWatch {
+        let mut watch = FactWatch::default();
+        let empty = String::new;
+        let started = CallEvent::CallStarted {
+            caller: empty(),
+            called: empty(),
+            sip_call_id: empty(),
+            bot: empty(),
+            bot_version: empty(),
+            direction: empty(),
+        };
+        watch.take(&fact(0, started)).unwrap();
+        watch
+    }
+
+    fn fact(sequence: u64, event: CallEvent) -> Fact {
+        Fact { call_id: String::new(), sequence, at_unix_ms: 0, leg: None, event }
+    }
+}
