@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use offhook_sip_proto::message::Uri;
 use serde::{Deserialize, Serialize};
 
 /// Where outgoing requests may point. The default allows loopback and nothing else.
@@ -22,6 +23,9 @@ pub enum OutboundRefusal {
     /// The address is in no trunk's allow list.
     #[error("{0} is outside every trunk's allow list: add a [[trunk]] with allow = [\"{0}\"]")]
     Address(IpAddr),
+    /// A parameter or header that could send the request elsewhere than to its host.
+    #[error("'{0}' is not allowed in a target: write sip:USER@HOST and no more")]
+    Detour(String),
     /// A host name needs a trunk.
     #[error("host name '{0}' belongs to no trunk: add it to a [[trunk]]'s hosts, or use an address")]
     Host(String),
@@ -36,6 +40,18 @@ impl OutboundPolicy {
         } else {
             Err(OutboundRefusal::Address(address))
         }
+    }
+
+    /// Whether a request may point to `uri`: a SIP URI whose host is allowed, without anything that leads elsewhere.
+    pub fn check_uri(&self, uri: &Uri) -> Result<(), OutboundRefusal> {
+        let Some(sip) = uri.as_sip() else { return Err(OutboundRefusal::NotSip(uri.to_string())) };
+        if uri.param("maddr").is_some() {
+            return Err(OutboundRefusal::Detour("maddr".into()));
+        }
+        if let Some((name, _)) = uri.unescaped_headers().first() {
+            return Err(OutboundRefusal::Detour(name.clone()));
+        }
+        self.check_host(&sip.host.to_string())
     }
 
     /// Whether a request may point to `host`, an address (IPv6 with or without brackets) or a name.
@@ -80,6 +96,17 @@ mod tests {
         assert!(policy.check_host("::ffff:127.0.0.1").is_ok());
         assert!(policy.check_host("192.0.2.1").is_err());
         assert!(policy.check_host("localhost").is_err(), "a name needs a trunk");
+    }
+
+    #[test]
+    fn nothing_in_a_target_may_lead_elsewhere() {
+        let policy = OutboundPolicy::default();
+        let check = |uri: &str| policy.check_uri(&uri.parse().unwrap());
+
+        assert!(check("sip:agents@127.0.0.1:5070;transport=tcp").is_ok());
+        assert!(check("sip:x@127.0.0.1;maddr=203.0.113.9").is_err());
+        assert!(check("sip:x@127.0.0.1?Route=%3Csip:203.0.113.9%3E").is_err());
+        assert!(check("tel:+900123456").is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CommandId(pub String);
 
-/// A command. Each ends in exactly one `command_succeeded` or `command_failed` event.
+/// A command. Each ends in exactly one `command_finished` event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Answers a call that rings.

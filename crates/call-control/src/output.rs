@@ -1,5 +1,7 @@
 //! What the control half wants done.
 
+use std::time::Duration;
+
 use offhook_call_media::MediaCommand;
 use offhook_conversation::ToolCall;
 use offhook_engine_api::{Grammar, UtteranceId, Voice};
@@ -39,6 +41,8 @@ pub enum Output {
     BridgeDtmf {
         /// Which.
         digit: char,
+        /// How long it was held.
+        duration: Duration,
     },
     /// Ends the bridge.
     CloseBridge {

@@ -69,6 +69,9 @@ pub(crate) struct Owed {
     pub deadline: Time,
     /// Voice activity took the sound for speech. Otherwise only a result that fits counts: a cough is no turn.
     pub confirmed: bool,
+    /// Nobody waits for it any more: it came too late, or a key was faster. When it comes it is swallowed, so that it
+    /// is not taken for the answer to the next utterance.
+    pub stale: bool,
 }
 
 /// What the recognizer is doing.
@@ -87,6 +90,19 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub fn deadline(&self) -> Option<Time> {
-        self.owed.front().map(|owed| owed.deadline)
+        self.owed.iter().filter(|owed| !owed.stale).map(|owed| owed.deadline).min()
+    }
+
+    /// Whatever is still owed answers a question that is not open any more.
+    pub fn forget_owed(&mut self) {
+        self.owed.iter_mut().for_each(|owed| owed.stale = true);
+    }
+
+    /// The first result that is still waited for, from now on not any more.
+    pub fn give_up(&mut self) -> Option<Owed> {
+        let owed = self.owed.iter_mut().find(|owed| !owed.stale)?;
+        let given_up = *owed;
+        owed.stale = true;
+        Some(given_up)
     }
 }

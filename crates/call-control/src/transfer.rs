@@ -19,4 +19,6 @@ pub(crate) struct Transfer {
     pub refer: ReferClient,
     pub target: String,
     pub asked_by: TransferredBy,
+    /// The peer took the REFER.
+    pub accepted: bool,
 }

@@ -10,6 +10,9 @@ use crate::speech::AskedBy;
 use crate::transfer::TransferredBy;
 use crate::{Command, CommandId, CommandOutcome, EndCause, Refusal, Role, SpeechContent};
 
+/// A Reason that still leaves a BYE within one datagram.
+const LONGEST_REASON: usize = 128;
+
 impl CallControl {
     pub(super) fn handle_command(&mut self, id: CommandId, command: Command, now: Time) {
         // The same id again: it runs, or its outcome was told.
@@ -50,7 +53,14 @@ impl CallControl {
                 self.answer(now);
                 Ok(true)
             }
-            Command::HangUp { status, .. } => {
+            Command::HangUp { status, reason } => {
+                if reason
+                    .as_deref()
+                    .is_some_and(|text| text.len() > LONGEST_REASON || text.contains(char::is_control))
+                {
+                    return Err(Refusal::bad_argument("reason is one line of at most 128 bytes"));
+                }
+                self.reason_text = reason;
                 let cause =
                     if self.phase == Phase::Ringing { EndCause::Rejected } else { EndCause::ApiHungUp };
                 self.end(cause, status, now);

@@ -109,11 +109,16 @@ impl CallControl {
 
     /// Sends a response to the open INVITE.
     pub(super) fn respond_to_invite(&mut self, status: StatusCode, body: Option<Body>, now: Time) {
+        let told = self.cause.filter(|_| self.reason_text.is_some() && status.code() >= 300);
+        let reason = told.map(|cause| self.reason(cause));
         let (Some(dialog), Some(server)) = (&self.leg.dialog, &mut self.leg.server) else { return };
         let mut response = dialog.response(server.invite(), status);
         if status == StatusCode::OK || status.is_provisional() {
             response.headers.push(header::ALLOW, ALLOW);
             response.headers.push(header::SERVER, self.settings.user_agent.as_str());
+        }
+        if let Some(reason) = reason {
+            response.headers.push(header::REASON, reason);
         }
         if let Some(body) = body {
             response.set_body(&body.content_type, body.bytes);

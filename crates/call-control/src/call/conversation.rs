@@ -119,6 +119,7 @@ impl CallControl {
         if self.speech.is_silent() {
             self.speech.synthesizer_deadline = Some(now + self.settings.limits.synthesizer);
         }
+        self.deadlines.silence = None;
         let utterance = self.speech.begin(Spoken { asked_by, started: false, interruptible });
         self.turn.asked_to_speak.get_or_insert(now);
         let text = match &content {

@@ -56,9 +56,7 @@ impl CallControl {
         if self.leg.dialog.as_ref().is_none_or(|dialog| dialog.phase() == DialogPhase::Terminated) {
             return;
         }
-        let row = cause.row();
-        let reason = Reason::q850(u16::from(row.q850), row.text);
-        let reason = reason.to_string();
+        let reason = self.reason(cause);
         // RFC 3261 §15: the callee does not send a BYE before the ACK came or will not come any more.
         if self.leg.server.as_ref().is_some_and(|server| server.awaits_ack()) && self.phase == Phase::Answered
         {
@@ -66,6 +64,12 @@ impl CallControl {
         } else {
             self.send_bye(&reason);
         }
+    }
+
+    /// The Reason of the BYE or the refusal (RFC 3326).
+    pub(super) fn reason(&self, cause: EndCause) -> String {
+        let row = cause.row();
+        Reason::q850(u16::from(row.q850), self.reason_text.as_deref().unwrap_or(row.text)).to_string()
     }
 
     pub(super) fn send_deferred_bye(&mut self) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offhook_call_media::TurnTimes;
 use offhook_conversation::Input as Heard;
-use offhook_engine_api::{RecognizerEvent, UtteranceId};
+use offhook_engine_api::{EngineError, RecognizerEvent, UtteranceId};
 use offhook_time::Time;
 
 use super::CallControl;
@@ -64,7 +64,7 @@ impl CallControl {
         if self.listening.available {
             self.outputs.push_back(Output::Recognizer(RecognizerCommand::FinishUtterance));
             let deadline = now + self.settings.limits.recognizer;
-            self.listening.owed.push_back(Owed { deadline, confirmed });
+            self.listening.owed.push_back(Owed { deadline, confirmed, stale: false });
         } else if confirmed && !self.settings.has_recognizer {
             // Nobody can tell what was said: the bot's ladder leads the caller to the keys.
             self.tell_conversation(Heard::NoMatch, now);
@@ -74,7 +74,7 @@ impl CallControl {
     pub(super) fn handle_recognizer(&mut self, event: RecognizerEvent, now: Time) {
         match event {
             RecognizerEvent::Final { text, confidence } => {
-                if self.listening.owed.pop_front().is_none() {
+                if self.listening.owed.pop_front().is_none_or(|owed| owed.stale) {
                     return;
                 }
                 self.turn.recognized = Some(now);
@@ -82,14 +82,11 @@ impl CallControl {
                 self.fact(said, now);
                 self.tell_conversation(Heard::Heard { text, confidence }, now);
             }
-            RecognizerEvent::NoMatch => self.no_match(now),
-            RecognizerEvent::Failed(error) => {
-                self.fact(CallEvent::EngineFailed { error: error.to_string() }, now);
-                if self.listening.owed.is_empty() {
-                    return;
-                }
-                self.no_match(now);
+            RecognizerEvent::NoMatch => {
+                let owed = self.listening.owed.pop_front();
+                self.no_match(owed, now);
             }
+            RecognizerEvent::Failed(error) => self.recognizer_failed(&error, now),
             RecognizerEvent::AudioDropped { frames } => {
                 let error = format!("the recognizer is too slow: {frames} frames were dropped");
                 self.fact(CallEvent::EngineFailed { error }, now);
@@ -98,9 +95,24 @@ impl CallControl {
         }
     }
 
-    fn no_match(&mut self, now: Time) {
-        let Some(owed) = self.listening.owed.pop_front() else { return };
-        if owed.confirmed {
+    fn recognizer_failed(&mut self, error: &EngineError, now: Time) {
+        self.fact(CallEvent::EngineFailed { error: error.to_string() }, now);
+        let for_good = match error {
+            EngineError::Missing { .. } | EngineError::Refused { .. } => true,
+            // A process that died is started again, and the session goes on with the next utterance.
+            EngineError::Gone { .. } | EngineError::TimedOut { .. } => false,
+        };
+        if for_good {
+            self.listening.available = false;
+            self.listening.owed.clear();
+            return self.tell_conversation(Heard::RecognizerFailed, now);
+        }
+        let owed = self.listening.owed.pop_front();
+        self.no_match(owed, now);
+    }
+
+    fn no_match(&mut self, owed: Option<Owed>, now: Time) {
+        if owed.is_some_and(|owed| owed.confirmed && !owed.stale) {
             self.turn.recognized = Some(now);
             self.tell_conversation(Heard::NoMatch, now);
         }
@@ -109,6 +121,7 @@ impl CallControl {
     pub(super) fn recognizer_is_late(&mut self, now: Time) {
         let error = "the recognizer did not answer in time".to_owned();
         self.fact(CallEvent::EngineFailed { error }, now);
-        self.no_match(now);
+        let owed = self.listening.give_up();
+        self.no_match(owed, now);
     }
 }

@@ -20,7 +20,7 @@ impl CallControl {
             MediaEvent::SpeechConfirmed { stopped } => self.speech_confirmed(stopped, now),
             MediaEvent::SpeechRejected { .. } => self.speech_rejected(now),
             MediaEvent::SpeechEnded { times } => self.speech_ended(times, now),
-            MediaEvent::Digit { digit, stopped, .. } => self.digit(digit, stopped, now),
+            MediaEvent::Digit { digit, duration, stopped, .. } => self.digit(digit, duration, stopped, now),
             MediaEvent::PlaybackStarted { utterance, audio_at } => {
                 self.playback_started(utterance, audio_at, now)
             }
@@ -57,17 +57,25 @@ impl CallControl {
         }
     }
 
-    fn digit(&mut self, digit: char, stopped: Option<(UtteranceId, Duration)>, now: Time) {
+    fn digit(
+        &mut self,
+        digit: char,
+        duration: Duration,
+        stopped: Option<(UtteranceId, Duration)>,
+        now: Time,
+    ) {
         self.reset_silence(now);
         self.fact(CallEvent::Dtmf { digit }, now);
         if let Some((_, played)) = stopped {
             self.barge_in(played, now);
         }
+        // A key answers the question that is open; speech that is still being recognized answered the same one.
+        self.listening.forget_owed();
         // The turn of a key begins with the key.
         self.turn = TurnClock { last_voiced_arrived: Some(now), ..TurnClock::default() };
         match &self.settings.role {
             Role::Bot(_) => self.tell_conversation(Heard::Digit(digit), now),
-            Role::Bridge(_) => self.outputs.push_back(Output::BridgeDtmf { digit }),
+            Role::Bridge(_) => self.outputs.push_back(Output::BridgeDtmf { digit, duration }),
             Role::Echo => {}
         }
     }
@@ -89,8 +97,8 @@ impl CallControl {
     }
 
     fn utterance_finished(&mut self, utterance: UtteranceId, completed: bool, now: Time) {
-        self.reset_silence(now);
         let Some(spoken) = self.speech.finish(utterance) else { return };
+        self.reset_silence(now);
         self.await_next_utterance(now);
         match spoken.asked_by {
             AskedBy::Conversation(prompt) => self.prompt_finished(prompt, completed, now),
@@ -124,13 +132,13 @@ impl CallControl {
     pub(super) fn synthesizer_is_late(&mut self, now: Time) {
         self.speech.synthesizer_deadline = None;
         let Some((utterance, _)) = self.speech.first() else { return };
-        self.outputs.push_back(Output::CancelSpeech(utterance));
         self.utterance_failed(utterance, "the synthesizer did not answer in time", now);
     }
 
     fn utterance_failed(&mut self, utterance: UtteranceId, why: &str, now: Time) {
         let Some(spoken) = self.speech.finish(utterance) else { return };
         self.fact(CallEvent::EngineFailed { error: why.to_owned() }, now);
+        self.outputs.push_back(Output::CancelSpeech(utterance));
         self.outputs.push_back(Output::Media(offhook_call_media::MediaCommand::Cancel { utterance }));
         self.await_next_utterance(now);
         let Spoken { asked_by, .. } = spoken;
@@ -151,9 +159,9 @@ impl CallControl {
         self.speech.synthesizer_deadline = None;
     }
 
+    /// The caller's silence counts from now on; never while the bot itself speaks.
     pub(super) fn reset_silence(&mut self, now: Time) {
-        if self.deadlines.silence.is_some() {
-            self.deadlines.silence = Some(now + self.settings.limits.silence);
-        }
+        let counts = self.conversation.is_some() && self.phase == super::Phase::Up && self.speech.is_silent();
+        self.deadlines.silence = counts.then(|| now + self.settings.limits.silence);
     }
 }

@@ -75,6 +75,8 @@ pub struct CallControl {
     turn: TurnClock,
     deadlines: Deadlines,
     cause: Option<EndCause>,
+    /// What the API wants the far end to be told; the cause's own words where absent.
+    reason_text: Option<String>,
     media_open: bool,
     report: Option<CloseReport>,
     end_is_told: bool,
@@ -105,6 +107,7 @@ impl CallControl {
             turn: TurnClock::default(),
             deadlines: Deadlines::default(),
             cause: None,
+            reason_text: None,
             media_open: false,
             report: None,
             end_is_told: false,

@@ -12,7 +12,7 @@ use super::CallControl;
 use crate::cause::cause_of_status;
 use crate::fact::CallEvent;
 use crate::transfer::{Transfer, TransferredBy};
-use crate::{CommandOutcome, EndCause, Refusal};
+use crate::{CommandOutcome, EndCause, OutboundRefusal, Refusal};
 
 /// How long a target may ring where nobody said otherwise.
 const RING_TIME: Duration = Duration::from_secs(30);
@@ -55,7 +55,7 @@ impl CallControl {
         let referred_by = NameAddr::new(dialog.local().uri.clone());
         let refer =
             ReferClient::new(dialog, &NameAddr::new(uri), Some(&referred_by), patience, &peer, &mut self.ids);
-        self.transfer = Some(Transfer { refer, target: target.to_owned(), asked_by });
+        self.transfer = Some(Transfer { refer, target: target.to_owned(), asked_by, accepted: false });
     }
 
     fn check_target(&self, address: &str) -> Result<Uri, &'static str> {
@@ -66,8 +66,10 @@ impl CallControl {
             return Err("transfer_in_progress");
         }
         let uri: Uri = address.parse().map_err(|_| "unknown_target")?;
-        let Some(host) = uri.as_sip().map(|sip| sip.host.to_string()) else { return Err("unknown_target") };
-        self.settings.outbound.check_host(&host).map_err(|_| "not_allowed")?;
+        self.settings.outbound.check_uri(&uri).map_err(|refusal| match refusal {
+            OutboundRefusal::NotSip(_) => "unknown_target",
+            OutboundRefusal::Address(_) | OutboundRefusal::Host(_) | OutboundRefusal::Detour(_) => "not_allowed",
+        })?;
         Ok(uri)
     }
 
@@ -92,9 +94,19 @@ impl CallControl {
         while let Some(progress) = self.transfer.as_mut().and_then(|transfer| transfer.refer.poll_progress())
         {
             let ended = match progress {
-                ReferProgress::Trying | ReferProgress::Ringing => continue,
-                // A peer that hangs up while it transfers has the target on the line: nobody hangs up on a caller.
-                ReferProgress::Succeeded | ReferProgress::PeerLeft => Ended::Succeeded,
+                ReferProgress::Trying | ReferProgress::Ringing => {
+                    if let Some(transfer) = &mut self.transfer {
+                        transfer.accepted = true;
+                    }
+                    continue;
+                }
+                ReferProgress::Succeeded => Ended::Succeeded,
+                // A peer that took the REFER and hangs up has the target on the line: some never tell. One that hangs
+                // up before that has not even begun.
+                ReferProgress::PeerLeft if self.transfer.as_ref().is_some_and(|transfer| transfer.accepted) => {
+                    Ended::Succeeded
+                }
+                ReferProgress::PeerLeft => Ended::Failed { cause: "call_ended", status: None },
                 ReferProgress::Failed(status) => {
                     Ended::Failed { cause: cause_of_status(status.code()), status: Some(status.code()) }
                 }
