@@ -35,7 +35,7 @@ fn what_is_wrong_with_a_request_has_a_stable_code() {
     let _turn = together();
     let server = Server::start();
     let call = Calling::to(&server, "echo").from("codes").start();
-    let id = server.api.answered_call_from("codes");
+    let id = server.api.call_that_is_up("codes");
 
     let table = [
         ("GET", "/v1/nothing".into(), None, 404, "no_such_path"),
@@ -247,7 +247,7 @@ fn a_transfer_may_only_point_where_a_trunk_allows() {
     ] {
         let server = Setup::new().config(config).start();
         let call = Calling::to(&server, "echo").from("fraud").on_refer(OnRefer::Ignore).start();
-        let id = server.api.answered_call_from("fraud");
+        let id = server.api.call_that_is_up("fraud");
 
         let body = format!(r#"{{"target":"{target}"}}"#);
         let answer = server.api.post(&format!("/v1/calls/{id}/transfer"), &body);

@@ -154,3 +154,24 @@ fn a_repeated_invite_is_one_call_and_a_second_in_the_dialog_changes_nothing() {
     phone.in_dialog("BYE", "echo", &ok);
     assert_eq!(phone.final_response().status(), 200);
 }
+
+#[test]
+fn the_reason_of_a_hangup_is_told_to_the_caller_and_cannot_carry_a_header() {
+    let _turn = together();
+    let server = Server::start();
+    let mut phone = Phone::udp(&server);
+    let ok = phone.invite("echo", "");
+    phone.in_dialog("ACK", "echo", &ok);
+    let id = server.api.answered_call_from("phone");
+    let hang_up = |reason: &str| {
+        server.api.post(&format!("/v1/calls/{id}/hangup"), &format!(r#"{{"reason":"{reason}"}}"#))
+    };
+
+    let refused = hang_up(r"late\r\nX-Evil: 1");
+    let accepted = hang_up(r#"closing time, \"really\""#);
+
+    assert_eq!((refused.status, refused.code()), (400, "bad_argument"), "{refused:?}");
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+    let bye = phone.expect_request("BYE");
+    assert_eq!(bye.header("reason"), Some(r#"Q.850;cause=16;text="closing time, \"really\"""#), "{bye:?}");
+}

@@ -106,6 +106,15 @@ impl Api {
         })
     }
 
+    /// Its id, once the ACK has come too: commands are then answered at once.
+    pub fn call_that_is_up(&self, caller: &str) -> String {
+        let events = self.events("");
+        let id = self.answered_call_from(caller);
+        self.post(&format!("/v1/calls/{id}/unmute"), r#"{"command_id":"is-it-up"}"#);
+        events.outcome_of("is-it-up");
+        id
+    }
+
     fn find_call(&self, caller: &str) -> Option<Value> {
         let listed = self.get("/v1/calls?limit=1000");
         let calls = listed.body["calls"].as_array()?;

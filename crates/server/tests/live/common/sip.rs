@@ -160,6 +160,17 @@ impl Phone {
         }
     }
 
+    /// The next request of that method; other messages are passed over.
+    #[track_caller]
+    pub fn expect_request(&mut self, method: &str) -> Message {
+        loop {
+            let message = self.next();
+            if message.start.starts_with(method) {
+                return message;
+            }
+        }
+    }
+
     /// The next final response.
     #[track_caller]
     pub fn final_response(&mut self) -> Message {
