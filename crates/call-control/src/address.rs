@@ -48,7 +48,7 @@ impl OutboundPolicy {
         if uri.param("maddr").is_some() {
             return Err(OutboundRefusal::Detour("maddr".into()));
         }
-        if let Some((name, _)) = uri.unescaped_headers().first() {
+        if let Some((name, _)) = sip.unescaped_headers().first() {
             return Err(OutboundRefusal::Detour(name.clone()));
         }
         self.check_host(&sip.host.to_string())

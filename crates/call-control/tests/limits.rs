@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Bench, OFFER, bot};
+use common::{Bench, OFFER, bot, offer};
 use offhook_call_control::{AnswerPolicy, EndCause, StartedBy};
 use offhook_call_media::{LegId, MediaEvent};
 use offhook_engine_api::UtteranceId;
@@ -68,21 +68,37 @@ fn rtp_that_comes_back_saves_the_call() {
 fn silence_ends_a_call_with_a_bot_and_every_sign_of_life_puts_it_off() {
     let mut bench = Bench::up(|settings| {
         settings.role = bot();
-        settings.limits.silence = Duration::from_secs(4);
+        settings.limits.silence = Duration::from_millis(2_500);
     });
     let utterance = UtteranceId(1);
     bench.media(MediaEvent::PlaybackStarted { utterance, audio_at: bench.now });
     bench.pass(3_000);
     let played = Duration::from_secs(3);
     bench.media(MediaEvent::PlaybackFinished { utterance, played, completed: true });
-    bench.pass(3_000);
+    bench.pass(1_500);
     bench.media(MediaEvent::SpeechStarted { onset: bench.now, paused: None });
-    bench.pass(3_500);
+    bench.pass(2_400);
     assert_eq!(bench.ended(), None);
 
-    bench.pass(1_000);
+    bench.pass(200);
 
     assert_eq!(bench.ended(), Some(EndCause::SilenceLimit));
+}
+
+#[test]
+fn a_caller_who_puts_the_bot_on_hold_is_neither_asked_nor_hung_up_on() {
+    let mut bench = Bench::up(|settings| {
+        settings.role = bot();
+        settings.limits.silence = Duration::from_secs(4);
+    });
+    bench.invite(&offer("inactive", 2));
+    bench.ack("");
+    let asked = bench.requests_to_speak();
+
+    bench.pass(600_000);
+
+    assert_eq!(bench.ended(), None);
+    assert_eq!(bench.requests_to_speak(), asked, "nobody hears a bot on hold");
 }
 
 #[test]

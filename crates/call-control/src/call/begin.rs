@@ -1,6 +1,7 @@
 //! From the first INVITE, or the API's wish, to the answer.
 
 use offhook_call_media::{LegId, MediaCommand};
+use offhook_conversation::Conversation;
 use offhook_engine_api::Voice;
 use offhook_sip_proto::dialog::Dialog;
 use offhook_sip_proto::endpoint::{Destination, Peer, TransactionId, Transport};
@@ -71,7 +72,7 @@ impl CallControl {
     pub(super) fn is_answered(&mut self, now: Time) {
         self.deadlines.ring = None;
         self.deadlines.call_time = Some(now + self.settings.limits.call_time);
-        self.apply_stream();
+        self.apply_stream(now);
         let codec = self.session.codec_name();
         self.fact(CallEvent::CallAnswered { codec }, now);
         if let Role::Bot(bot) = &self.settings.role {
@@ -86,14 +87,35 @@ impl CallControl {
     }
 
     /// Tells media what was negotiated, where that changed.
-    pub(super) fn apply_stream(&mut self) {
-        let settled = self.session.stream();
-        if settled.is_some() && settled != self.stream {
-            self.stream = settled;
-            if let Some(settings) = settled {
-                let leg = LegId::CALLER;
-                self.outputs.push_back(Output::Media(MediaCommand::SetStream { leg, settings }));
-            }
+    pub(super) fn apply_stream(&mut self, now: Time) {
+        let Some(settings) = self.session.stream().filter(|settled| Some(*settled) != self.stream) else {
+            return;
+        };
+        let was_held = self.is_held();
+        self.stream = Some(settings);
+        self.outputs.push_back(Output::Media(MediaCommand::SetStream { leg: LegId::CALLER, settings }));
+        if !settings.direction.receives() {
+            self.deadlines.rtp = None;
+        }
+        if was_held && !self.is_held() {
+            self.resume(now);
+        }
+    }
+
+    /// The far end hears nothing of us: it put us on hold.
+    pub(super) fn is_held(&self) -> bool {
+        self.stream.is_some_and(|stream| !stream.direction.sends())
+    }
+
+    /// Back from hold. What waited for the caller waits anew, so that nobody is hung up on for music's sake.
+    fn resume(&mut self, now: Time) {
+        if self.speech.synthesizer_deadline.is_some() {
+            self.speech.synthesizer_deadline = Some(now + self.settings.limits.synthesizer);
+        }
+        self.reset_silence(now);
+        let due = self.conversation.as_ref().and_then(Conversation::poll_timeout);
+        if due.is_some_and(|due| due <= now) {
+            self.tell_conversation(offhook_conversation::Input::Deadline, now);
         }
     }
 

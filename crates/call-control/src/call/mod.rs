@@ -164,20 +164,28 @@ impl CallControl {
         if self.phase == Phase::Ended {
             return None;
         }
-        let Deadlines { ring, call_time, rtp, silence, media_report } = self.deadlines;
+        let Deadlines { ring, call_time, rtp, media_report, .. } = self.deadlines;
         let all = [
             ring,
             call_time,
             rtp,
-            silence,
             media_report,
             self.leg.poll_timeout(),
             self.transfer.as_ref().and_then(|transfer| transfer.refer.poll_timeout()),
-            self.conversation.as_ref().filter(|_| self.is_up()).and_then(Conversation::poll_timeout),
             self.listening.deadline(),
-            self.speech.synthesizer_deadline,
+            self.awaited_from_caller(),
         ];
         all.into_iter().flatten().min()
+    }
+
+    /// What the bot waits for while somebody can hear it. Nobody can on hold: then it waits for the resume.
+    fn awaited_from_caller(&self) -> Option<Time> {
+        if self.is_held() {
+            return None;
+        }
+        let conversation =
+            self.conversation.as_ref().filter(|_| self.is_up()).and_then(Conversation::poll_timeout);
+        [self.deadlines.silence, self.speech.synthesizer_deadline, conversation].into_iter().flatten().min()
     }
 
     /// Whether nothing follows.
@@ -257,12 +265,15 @@ impl CallControl {
             self.deadlines.rtp = None;
             self.end(EndCause::RtpTimeout, None, now);
         }
+        if passed(self.listening.deadline()) {
+            self.recognizer_is_late(now);
+        }
+        if !passed(self.awaited_from_caller()) {
+            return;
+        }
         if passed(self.deadlines.silence) {
             self.deadlines.silence = None;
             self.end(EndCause::SilenceLimit, None, now);
-        }
-        if passed(self.listening.deadline()) {
-            self.recognizer_is_late(now);
         }
         if passed(self.speech.synthesizer_deadline) {
             self.synthesizer_is_late(now);

@@ -122,7 +122,7 @@ impl CallControl {
             Offer::Usable | Offer::Absent => {
                 let body = self.session.answer_or_offer(&self.settings);
                 self.respond_to_invite(StatusCode::OK, Some(body), now);
-                self.apply_stream();
+                self.apply_stream(now);
             }
             // The session goes on as it was (RFC 3261 §14.2).
             Offer::NoCommonCodec | Offer::Unreadable => {
@@ -154,7 +154,7 @@ impl CallControl {
             if self.session.stream().is_none() {
                 return self.end(EndCause::NoCommonCodec, None, now);
             }
-            self.apply_stream();
+            self.apply_stream(now);
         }
         self.is_confirmed(now);
     }

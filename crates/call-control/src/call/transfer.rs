@@ -68,7 +68,9 @@ impl CallControl {
         let uri: Uri = address.parse().map_err(|_| "unknown_target")?;
         self.settings.outbound.check_uri(&uri).map_err(|refusal| match refusal {
             OutboundRefusal::NotSip(_) => "unknown_target",
-            OutboundRefusal::Address(_) | OutboundRefusal::Host(_) | OutboundRefusal::Detour(_) => "not_allowed",
+            OutboundRefusal::Address(_) | OutboundRefusal::Host(_) | OutboundRefusal::Detour(_) => {
+                "not_allowed"
+            }
         })?;
         Ok(uri)
     }
@@ -103,7 +105,9 @@ impl CallControl {
                 ReferProgress::Succeeded => Ended::Succeeded,
                 // A peer that took the REFER and hangs up has the target on the line: some never tell. One that hangs
                 // up before that has not even begun.
-                ReferProgress::PeerLeft if self.transfer.as_ref().is_some_and(|transfer| transfer.accepted) => {
+                ReferProgress::PeerLeft
+                    if self.transfer.as_ref().is_some_and(|transfer| transfer.accepted) =>
+                {
                     Ended::Succeeded
                 }
                 ReferProgress::PeerLeft => Ended::Failed { cause: "call_ended", status: None },

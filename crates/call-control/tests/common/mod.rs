@@ -252,6 +252,11 @@ impl Bench {
         self.outputs.iter().filter(|(_, output)| wanted(output)).map(|(at, _)| *at).collect()
     }
 
+    /// How often the bot wanted to say something.
+    pub fn requests_to_speak(&self) -> usize {
+        self.moments(|output| matches!(output, Output::Speak(_))).len()
+    }
+
     pub fn media_commands(&self) -> Vec<MediaCommand> {
         let of = |output: &Output| match output {
             Output::Media(command) => Some(command.clone()),

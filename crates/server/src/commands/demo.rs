@@ -21,7 +21,7 @@ use crate::cli::DemoArgs;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The samples that call where nobody names others.
-const SAMPLES: [&str; 2] = ["order-status-slt.wav", "barge-in-rms.wav"];
+const SAMPLES: [&str; 2] = ["order-status-rms-mulaw.wav", "barge-in-rms.wav"];
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let stop = super::stop_on_interrupt();

@@ -14,9 +14,9 @@ use serde_json::json;
 /// Orders that are known. The state is a word that the bots translate.
 const ORDERS: &[(&str, &str, &str)] = &[
     ("12345678", "shipped", "2026-11-24"),
-    ("12345278", "shipped", "2026-11-25"),
+    ("12345278", "processing", "2026-11-25"),
     ("80053192", "shipped", "2026-11-26"),
-    ("24181357", "processing", "2026-11-27"),
+    ("24181357", "shipped", "2026-11-27"),
     ("11112222", "delivered", "2026-11-18"),
 ];
 

@@ -12,11 +12,11 @@ impl Control {
         let uri: Uri = to.parse().map_err(|_| wrong())?;
         let host = uri.as_sip().ok_or_else(wrong)?.host.to_string();
         let bare = host.trim_matches(['[', ']']);
-        let address = bare.parse().map_err(|_| {
-            Refusal::bad_argument(format!(
+        if bare.parse::<std::net::IpAddr>().is_err() {
+            return Err(Refusal::bad_argument(format!(
                 "host '{bare}' is a name: write its address, names are not resolved yet"
-            ))
-        })?;
-        self.config.outbound().check_address(address).map_err(|why| Refusal::not_allowed(why.to_string()))
+            )));
+        }
+        self.config.outbound().check_uri(&uri).map_err(|why| Refusal::not_allowed(why.to_string()))
     }
 }

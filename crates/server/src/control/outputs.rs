@@ -85,8 +85,8 @@ impl Control {
                 let framing = if settings.raw { Framing::Raw } else { Framing::Offhook };
                 self.open_bridge(key, framing, settings.sample_rate, &metadata);
             }
-            Output::BridgeDtmf { digit } => {
-                self.tell_bridge(key, BridgeControl::Dtmf { digit, duration: Default::default() });
+            Output::BridgeDtmf { digit, duration } => {
+                self.tell_bridge(key, BridgeControl::Dtmf { digit, duration });
             }
             Output::CloseBridge { reason } => {
                 self.tell_bridge(key, BridgeControl::Stop { reason });

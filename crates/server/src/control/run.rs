@@ -12,6 +12,7 @@ use crossbeam_queue::ArrayQueue;
 use mio::net::{TcpListener, UdpSocket};
 use mio::{Events, Interest, Poll, Token};
 use offhook_call_control::{CommandOutcome, EndCause, Input};
+use offhook_call_media::MediaEvent;
 use offhook_engines::websocket::{BridgeClosed, BridgeEvent, BridgeHub};
 use offhook_sip_proto::endpoint::{
     CallKey, Endpoint, EndpointConfig, EndpointEvent, Listener, Peer, Transmit, Transport,
@@ -365,7 +366,16 @@ impl Control {
     fn take_from_workers(&mut self, now: Time) {
         while let Some(message) = self.from_workers.pop() {
             match message {
-                FromWorker::Event(key, event) => self.run_call(key, Input::Media(event), now),
+                // Its audio was shared so that the worker frees nothing; it ends here and is no news for the call.
+                FromWorker::Event(_, MediaEvent::Discard(_)) => {}
+                FromWorker::Event(key, event) => {
+                    if let MediaEvent::PlaybackFinished { utterance, .. } = &event
+                        && let Some(call) = self.calls.get_mut(&key)
+                    {
+                        call.speaking.remove(&utterance.0);
+                    }
+                    self.run_call(key, Input::Media(event), now);
+                }
                 FromWorker::Closed(key, slot, half) => {
                     self.ports.give_back(half.sockets.port);
                     drop(half);
@@ -432,6 +442,7 @@ impl Control {
             BridgeEvent::Clear => Input::BridgeClear,
             BridgeEvent::HangUp { reason } => Input::BridgeHangUp { reason },
             BridgeEvent::Transfer { target } => Input::BridgeTransfer { target },
+            BridgeEvent::Dtmf { digits } => Input::BridgeDtmf { digits },
             BridgeEvent::CreditInUse => return,
             BridgeEvent::FramesDropped { frames } => {
                 metrics::counter!("offhook_bridge_frames_dropped_total").increment(u64::from(frames));
