@@ -94,6 +94,7 @@ struct Speaking {
 struct Job {
     utterance: UtteranceId,
     text: String,
+    asked: Instant,
     delivered: bool,
     retried: bool,
 }
@@ -273,7 +274,13 @@ impl PlaceThread {
             return;
         }
         let voice = speaking.voice.clone();
-        speaking.jobs.push_back(Job { utterance, text: text.clone(), delivered: false, retried: false });
+        speaking.jobs.push_back(Job {
+            utterance,
+            text: text.clone(),
+            asked: Instant::now(),
+            delivered: false,
+            retried: false,
+        });
         self.send(&ToChild::Speak { session, utterance: utterance.0, voice, text });
     }
 
@@ -389,16 +396,13 @@ impl PlaceThread {
         speaking.events.send(event(utterance));
     }
 
+    /// Its silence counts from when something was asked: an idle child has nothing to say.
     fn is_hung(&self) -> bool {
         let Some(running) = &self.running else { return false };
-        let owing = self.speaking.values().any(|speaking| !speaking.jobs.is_empty());
-        let oldest = self.hearing.values().filter_map(|hearing| hearing.owed.front()).min();
-        let since = match (oldest, owing) {
-            (Some(oldest), _) => running.last_word.max(*oldest),
-            (None, true) => running.last_word,
-            (None, false) => return false,
-        };
-        since.elapsed() > self.config.result_timeout
+        let results = self.hearing.values().filter_map(|hearing| hearing.owed.front().copied());
+        let speech = self.speaking.values().filter_map(|speaking| Some(speaking.jobs.front()?.asked));
+        let Some(oldest) = results.chain(speech).min() else { return false };
+        running.last_word.max(oldest).elapsed() > self.config.result_timeout
     }
 
     /// The child is gone: its sessions stay and go on with the next child.

@@ -115,6 +115,33 @@ pub(crate) fn what_cannot_start_or_hangs_is_told() -> Ran {
     Ran::Yes
 }
 
+pub(crate) fn a_process_that_idled_is_not_taken_for_hung() -> Ran {
+    let mut config = HostConfig::new(std::env::current_exe().unwrap(), NativeEngine::Flite);
+    (config.processes, config.result_timeout) = (1, Duration::from_secs(1));
+    let idle = config.result_timeout * 2;
+    let pool = HostPool::start(config).unwrap();
+    if let HostStatus::Failed(error) = pool.wait_until_warm(WAIT) {
+        return Ran::Skipped(error.to_string());
+    }
+    let (sink, heard) = events();
+    let mut call = FliteSynthesizer::new(pool.clone()).open(&voice("slt"), sink).unwrap();
+    let before = pool.process_ids();
+
+    std::thread::sleep(idle);
+    call.speak(UtteranceId(1), "Goodbye.");
+    let end = loop {
+        match heard.recv_timeout(WAIT).unwrap() {
+            SynthesizerEvent::Audio { .. } => {}
+            end => break end,
+        }
+    };
+
+    assert_eq!(end, SynthesizerEvent::SpeakComplete { utterance: UtteranceId(1) });
+    assert_eq!(before.len(), 1);
+    assert_eq!(pool.process_ids(), before);
+    Ran::Yes
+}
+
 fn say(call: &mut dyn Recognizer, speech: &[Frame]) {
     call.start_utterance();
     for frame in speech {

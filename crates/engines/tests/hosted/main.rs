@@ -27,7 +27,7 @@ use offhook_engines::host::{HostConfig, HostPool, HostStatus, NativeEngine, run_
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Tests by name; each says whether it ran.
-const TESTS: [(&str, fn() -> Ran); 11] = [
+const TESTS: [(&str, fn() -> Ran); 12] = [
     ("pocketsphinx conforms", recognition::conforms),
     (
         "phrases are recognized over a telephone band",
@@ -42,6 +42,7 @@ const TESTS: [(&str, fn() -> Ran); 11] = [
     ("a recognizer survives its process", crashes::a_recognizer_survives_its_process),
     ("speech survives its process", crashes::speech_survives_its_process),
     ("what cannot start or hangs is told", crashes::what_cannot_start_or_hangs_is_told),
+    ("a process that idled is not taken for hung", crashes::a_process_that_idled_is_not_taken_for_hung),
 ];
 
 #[derive(PartialEq)]
