@@ -119,7 +119,6 @@ impl Inner {
             engine: self.config.engine.name().to_owned(),
             why: "the pool has no processes".to_owned(),
         })?;
-        place.sessions.fetch_add(1, Ordering::AcqRel);
         Ok((self.ids.fetch_add(1, Ordering::Relaxed), Arc::clone(place)))
     }
 }
@@ -172,6 +171,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Places the order that opens a session, which then counts here until it leaves. One that is refused never did.
+    pub(super) fn open(&self, order: Order) -> Result<(), EngineError> {
+        self.order(order)?;
+        self.sessions.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
     pub(super) fn order(&self, order: Order) -> Result<(), EngineError> {
         let placed = self.orders.push(order);
         self.ring();
@@ -187,5 +193,46 @@ impl Place {
     fn ring(&self) {
         // A pipe that is full wakes the thread as well.
         let _ = rustix::io::write(&self.wake, &[1]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_counts_from_its_opening_to_its_end_and_a_refused_one_never() {
+        let (woken, wake) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
+        let place = Arc::new(Place {
+            engine: NativeEngine::Flite,
+            orders: ArrayQueue::new(1),
+            leaves: SegQueue::new(),
+            wake,
+            sessions: AtomicUsize::new(0),
+            process: AtomicU32::new(0),
+            closing: AtomicBool::new(false),
+        });
+        let pool = HostPool {
+            inner: Arc::new(Inner {
+                config: HostConfig::new("never-started", NativeEngine::Flite),
+                places: vec![Arc::clone(&place)],
+                board: Arc::default(),
+                ids: AtomicU32::new(1),
+            }),
+        };
+        let sessions = || place.sessions.load(Ordering::Acquire);
+
+        let speaking = pool.open_synthesizer(String::new(), EventSink::new(|_| {})).unwrap();
+        assert_eq!(sessions(), 1);
+        // The first order still fills the queue.
+        let refused = pool.open_synthesizer(String::new(), EventSink::new(|_| {})).err();
+        assert!(matches!(refused, Some(EngineError::TimedOut { .. })), "{refused:?}");
+        let refused = pool.open_recognizer(EventSink::new(|_| {})).err();
+        assert!(matches!(refused, Some(EngineError::TimedOut { .. })), "{refused:?}");
+        assert_eq!(sessions(), 1);
+
+        drop(speaking);
+        assert_eq!(sessions(), 0);
+        drop(woken);
     }
 }

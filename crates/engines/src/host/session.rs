@@ -43,7 +43,7 @@ impl RecognizerSession {
     ) -> Result<Self, EngineError> {
         let audio = Arc::new(ArrayQueue::new(AUDIO_FRAMES));
         let open = Order::OpenRecognizer { session: id, audio: Arc::clone(&audio), events: events.clone() };
-        place.order(open)?;
+        place.open(open)?;
         Ok(RecognizerSession {
             id,
             _pool: pool,
@@ -123,7 +123,7 @@ impl SynthesizerSession {
         voice: String,
         events: EventSink<SynthesizerEvent>,
     ) -> Result<Self, EngineError> {
-        place.order(Order::OpenSynthesizer { session: id, voice, events: events.clone() })?;
+        place.open(Order::OpenSynthesizer { session: id, voice, events: events.clone() })?;
         Ok(SynthesizerSession { id, _pool: pool, place, events })
     }
 }
