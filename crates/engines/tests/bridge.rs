@@ -82,14 +82,19 @@ fn commands_of_the_application_become_events() {
 
     application.say(json!({ "type": "transfer", "target": "agents" }));
     application.say(json!({ "type": "hangup", "reason": "done" }));
+    application.say(json!({ "type": "dtmf", "digits": "12#" }));
     application.say(json!({ "type": "sing" }));
     let complaint = application.control();
+    application.say(json!({ "type": "dtmf", "digits": "12E" }));
+    let no_key = application.control();
     application.say(json!({ "type": "stop" }));
 
     call.expect(BridgeEvent::Transfer { target: "agents".into() });
     call.expect(BridgeEvent::HangUp { reason: "done".into() });
+    call.expect(BridgeEvent::Dtmf { digits: "12#".into() });
     call.expect(BridgeEvent::Closed { why: BridgeClosed::ByApplication });
     assert_eq!((&complaint["type"], &complaint["code"]), (&json!("error"), &json!("bad_control")));
+    assert_eq!((&no_key["type"], &no_key["code"]), (&json!("error"), &json!("bad_control")));
 }
 
 #[test]

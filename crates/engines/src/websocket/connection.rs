@@ -202,6 +202,7 @@ impl Connection {
             }
             Ok(Some(FromApplication::HangUp { reason })) => self.event(BridgeEvent::HangUp { reason }),
             Ok(Some(FromApplication::Transfer { target })) => self.event(BridgeEvent::Transfer { target }),
+            Ok(Some(FromApplication::Dtmf { digits })) => self.event(BridgeEvent::Dtmf { digits }),
             Ok(Some(FromApplication::CreditRequest)) => {
                 self.downlink.use_credit();
                 self.event(BridgeEvent::CreditInUse);

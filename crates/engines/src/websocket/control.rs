@@ -1,5 +1,6 @@
 //! The JSON control messages.
 
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,6 +8,8 @@ use super::Framing;
 
 /// Names us in every message of ours, so that one an application returns is told from one of its own.
 const FROM: &str = "offhook";
+/// Digits of one message: at most what the media half takes in one command.
+const MAX_DIGITS: usize = 32;
 
 /// What we say.
 #[derive(Clone, Debug, Serialize)]
@@ -90,6 +93,10 @@ pub(super) enum FromApplication {
     Transfer {
         target: String,
     },
+    Dtmf {
+        #[serde(deserialize_with = "digits")]
+        digits: String,
+    },
     CreditRequest,
     Stop {
         #[serde(default)]
@@ -105,6 +112,16 @@ impl FromApplication {
             return Ok(None);
         }
         serde_json::from_value(value).map(Some).map_err(|error| error.to_string())
+    }
+}
+
+fn digits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let digits = String::deserialize(deserializer)?;
+    let keys = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'A'..=b'D' | b'*' | b'#'));
+    if keys && (1..=MAX_DIGITS).contains(&digits.len()) {
+        Ok(digits)
+    } else {
+        Err(D::Error::custom(format!("digits are 1 to {MAX_DIGITS} of 0-9, A-D, * and #")))
     }
 }
 

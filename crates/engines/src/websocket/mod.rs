@@ -131,6 +131,11 @@ pub enum BridgeEvent {
         /// The target's name.
         target: String,
     },
+    /// The application sends digits to the far end.
+    Dtmf {
+        /// 1 to 32 of `0`-`9`, `*`, `#`, `A`-`D`.
+        digits: String,
+    },
     /// The application asked for credit: from here it sends only what was granted.
     CreditInUse,
     /// Frames towards the application were dropped because it reads too slowly.

@@ -45,8 +45,20 @@ fn every_example_of_the_schema_is_understood() {
         assert!(matches!(understood, Ok(Some(_))), "{example}: {understood:?}");
     }
     let kinds = schema["$defs"]["fromApplication"]["oneOf"].as_array().unwrap().len();
-    assert_eq!(kinds, 6, "one branch for each variant of FromApplication");
+    assert_eq!(kinds, 7, "one branch for each variant of FromApplication");
     assert!(examples.len() >= kinds);
+}
+
+#[test]
+fn digits_of_the_application_are_one_to_thirty_two_keys() {
+    let schema = schema();
+    let longest = "9".repeat(32);
+    for digits in ["0", "*", "#", "A", "D", "0123456789ABCD*#", &longest] {
+        let message = json!({ "type": "dtmf", "digits": digits });
+        assert_eq!(fits(&schema["$defs"]["fromApplication"], &message, &schema), Ok(()), "{message}");
+        let understood = FromApplication::parse(&message.to_string());
+        assert_eq!(understood, Ok(Some(FromApplication::Dtmf { digits: digits.to_owned() })));
+    }
 }
 
 #[test]
@@ -56,6 +68,14 @@ fn what_does_not_fit_the_schema_is_refused() {
         json!({ "type": "mark" }),
         json!({ "type": "transfer", "target": 7 }),
         json!({ "type": "sing" }),
+        json!({ "type": "dtmf" }),
+        json!({ "type": "dtmf", "digits": 5 }),
+        json!({ "type": "dtmf", "digits": "" }),
+        json!({ "type": "dtmf", "digits": "9".repeat(33) }),
+        json!({ "type": "dtmf", "digits": "12a" }),
+        json!({ "type": "dtmf", "digits": "12E" }),
+        json!({ "type": "dtmf", "digits": "1 2" }),
+        json!({ "type": "dtmf", "digits": "\u{0663}" }),
         json!({ "mark": "x" }),
         json!([]),
     ] {
@@ -88,6 +108,13 @@ fn fits(schema: &Value, value: &Value, root: &Value) -> Result<(), String> {
             "const" => rule == value,
             "enum" => rule.as_array().is_some_and(|choices| choices.contains(value)),
             "minimum" => value.as_i64() >= rule.as_i64(),
+            "pattern" => match rule.as_str() {
+                Some("^[0-9A-D*#]{1,32}$") => value.as_str().is_some_and(|text| {
+                    let keys = text.chars().filter(|key| "0123456789ABCD*#".contains(*key)).count();
+                    (1..=32).contains(&keys) && keys == text.chars().count()
+                }),
+                other => return Err(format!("the test does not know pattern {other:?}")),
+            },
             "maxLength" => value.as_str().is_some_and(|text| text.len() as u64 <= rule.as_u64().unwrap_or(0)),
             "required" => rule
                 .as_array()
