@@ -130,7 +130,7 @@ fn check(phrase: &str, known: impl Fn(&str) -> bool) -> Result<(String, Vec<Stri
             '[' | '(' => open.push(c),
             ']' if open.pop() == Some('[') => {}
             ')' if open.pop() == Some('(') => {}
-            '|' if open.last() == Some(&'(') => {}
+            '|' if !open.is_empty() => {}
             ']' | ')' | '|' => return Err(format!("misplaced {c}")),
             c if c.is_whitespace() => {}
             ',' | '?' | '!' => continue,
@@ -158,13 +158,13 @@ mod tests {
 
     #[test]
     fn options_and_choices_stay_and_every_word_is_known() {
-        let grammar = phrases(&["i [would] (want|like to) [(check|see)] my order", "Goodbye!"]);
+        let grammar = phrases(&["i [would|do] (want|like to) [(check|see)] my order", "Goodbye!"]);
 
         let jsgf = compile(&grammar, |_| true).unwrap();
 
         assert_eq!(
             jsgf.text,
-            "#JSGF V1.0;\ngrammar call;\npublic <said> = i [would] (want|like to) [(check|see)] my order | goodbye;\n"
+            "#JSGF V1.0;\ngrammar call;\npublic <said> = i [would|do] (want|like to) [(check|see)] my order | goodbye;\n"
         );
         assert!(["i", "would", "like", "check", "goodbye"].iter().all(|word| jsgf.words.contains(*word)));
     }
