@@ -13,6 +13,7 @@ pub mod config;
 pub mod control;
 pub mod entropy;
 pub mod metrics_text;
+pub mod panics;
 pub mod serve;
 pub mod speech;
 pub mod storage;

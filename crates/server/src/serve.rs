@@ -89,6 +89,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     }
     let sockets = SipSockets::bind(config.sip, config.sip_dscp)
         .with_context(|| format!("SIP cannot listen on {}: choose another with --sip", config.sip))?;
+    crate::panics::keep_workers_short();
     // Media sockets are two per call, and the shell's usual limit is 1024.
     let _ = offhook_linux_ffi::raise_open_file_limit(1 << 20);
     let runtime = tokio::runtime::Builder::new_multi_thread()

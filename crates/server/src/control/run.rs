@@ -383,10 +383,7 @@ impl Control {
                 }
                 FromWorker::Panicked(key, slot, half) => {
                     metrics::counter!("offhook_call_panics_total").increment(1);
-                    tracing::error!(
-                        call = key,
-                        "a media half failed; its call is ended, its neighbours go on"
-                    );
+                    crate::panics::log_caught();
                     self.ports.give_back(half.sockets.port);
                     // What a panic left behind is not to be trusted with its own clean-up.
                     let crate::worker::WorkerCall { sockets, half } = *half;

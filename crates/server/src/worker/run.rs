@@ -105,6 +105,7 @@ impl Worker {
 
     fn run(&mut self) {
         self.ask_for_realtime();
+        crate::panics::warm_up_unwinder();
         self.allocations = register_thread();
         let mut tick = self.clock.now();
         while !(self.stopping && self.live == 0) {
