@@ -14,7 +14,7 @@ from telephone import RATE, SILENCE, at_level, band_limit, spoken_range, write
 CALLS = {
     "order-status-slt": {
         "voice": "slt", "level": -20,
-        "says": ["i want to check my order", "eight zero zero five three one nine two", "yes", "goodbye"],
+        "says": ["i want to check my order", "eight zero zero five three one nine two", "yes that is right", "no thank you"],
     },
     "order-status-rms-mulaw": {
         "voice": "rms", "level": -24, "mulaw": True,

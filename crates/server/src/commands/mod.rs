@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod order_service;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -100,6 +101,6 @@ fn start_logs() {
     if std::env::var_os("OFFHOOK_LOG_JSON").is_some() {
         logs.json().init();
     } else {
-        logs.with_target(false).init();
+        logs.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
     }
 }
