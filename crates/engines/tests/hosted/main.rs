@@ -27,7 +27,7 @@ use offhook_engines::host::{HostConfig, HostPool, HostStatus, NativeEngine, run_
 const WAIT: Duration = Duration::from_secs(10);
 
 /// Tests by name; each says whether it ran.
-const TESTS: [(&str, fn() -> Ran); 12] = [
+const TESTS: [(&str, fn() -> Ran); 13] = [
     ("pocketsphinx conforms", recognition::conforms),
     (
         "phrases are recognized over a telephone band",
@@ -35,6 +35,7 @@ const TESTS: [(&str, fn() -> Ran); 12] = [
     ),
     ("digits and answers are recognized", recognition::digits_and_answers_are_recognized),
     ("what is outside the grammar is a no-match", recognition::what_is_outside_the_grammar_is_a_no_match),
+    ("held-out sentences are no-matches", recognition::held_out_sentences_are_no_matches),
     ("the onset before the start counts", recognition::the_onset_before_the_start_counts),
     ("a result comes at once and recognition is cheap", recognition::a_result_comes_at_once_and_is_cheap),
     ("flite conforms", speech::conforms),

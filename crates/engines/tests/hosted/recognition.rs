@@ -83,6 +83,11 @@ pub(crate) fn what_is_outside_the_grammar_is_a_no_match() -> Ran {
     rejected("out-of-grammar", 10)
 }
 
+/// Twenty sentences that no limit was chosen on.
+pub(crate) fn held_out_sentences_are_no_matches() -> Ran {
+    rejected("out-of-grammar-test", 20)
+}
+
 pub(crate) fn the_onset_before_the_start_counts() -> Ran {
     let engine = match engine() {
         Ok(engine) => engine,
