@@ -83,7 +83,7 @@ pub(crate) fn what_is_outside_the_grammar_is_a_no_match() -> Ran {
     rejected("out-of-grammar", 10)
 }
 
-/// Twenty sentences that no limit was chosen on.
+/// Twenty sentences that no limit was chosen on. Their total had been seen once before the limits were last chosen.
 pub(crate) fn held_out_sentences_are_no_matches() -> Ran {
     rejected("out-of-grammar-test", 20)
 }
