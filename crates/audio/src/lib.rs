@@ -1,9 +1,10 @@
 //! Frames, codecs, resamplers and voice activity: pure computation over samples.
 //!
-//! Owns [`Frame`] and everything that changes or judges samples: [`G711`], the resamplers, [`VoiceActivity`] and the
-//! [`Endpointer`], [`gain`] and [`tones`]. It must not know packets, calls or engines. Nothing here allocates after
-//! its constructor. Start with [`Frame`].
+//! Owns [`Frame`] and everything that changes or judges samples: [`G711`], the resamplers, [`VoiceActivity`], the
+//! [`Endpointer`] and the [`SpeechEdges`], [`gain`] and [`tones`]. It must not know packets, calls or engines. Nothing
+//! here allocates after its constructor. Start with [`Frame`].
 
+mod edges;
 mod endpoint;
 mod frame;
 mod g711;
@@ -14,6 +15,7 @@ mod resample;
 pub mod tones;
 mod vad;
 
+pub use edges::{SpeechEdges, packet_level};
 pub use endpoint::{EndpointConfig, EndpointEvent, Endpointer, Moment, RejectReason};
 pub use frame::{AudioChunk, FRAME_DURATION, Frame, FrameFlags, MAX_FRAME_SAMPLES};
 pub use g711::G711;
