@@ -2,23 +2,77 @@
 
 use std::fmt::Write;
 
-use crate::control::Snapshot;
-use crate::worker::{BOUNDS_US, WorkerHandle};
+use crate::control::{ControlHandle, Snapshot};
+use crate::speech::RecognizerHandle;
+use crate::storage::Storage;
+use crate::worker::{BOUNDS_US, SpeechUplink, WorkerHandle};
 
-/// The workers and control, in the text format of Prometheus.
-pub fn render(workers: &[WorkerHandle], control: Option<&Snapshot>, heard_dropped: u64) -> String {
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The media workers.
+    pub workers: &'a [WorkerHandle],
+    /// The way to control.
+    pub control: &'a ControlHandle,
+    /// What control says of itself, where it answered.
+    pub snapshot: Option<&'a Snapshot>,
+    /// The way to the recognizers, audio.
+    pub heard: &'a SpeechUplink,
+    /// The way to the recognizers, orders.
+    pub recognizers: &'a RecognizerHandle,
+    /// Call records.
+    pub storage: &'a Storage,
+}
+
+/// All of it, in the text format of Prometheus.
+pub fn render(parts: &Parts<'_>) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write(&mut text, workers, control, heard_dropped);
+    let _ = write(&mut text, parts).and_then(|()| write_queues(&mut text, parts));
     text
 }
 
-fn write(
-    text: &mut String,
-    workers: &[WorkerHandle],
-    control: Option<&Snapshot>,
-    heard_dropped: u64,
-) -> std::fmt::Result {
+/// Every bounded queue between threads. What happens where one is full stands where the queue is made.
+fn write_queues(text: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
+    let (facts, full_facts) = parts.storage.waiting();
+    let (orders, full_orders) = parts.recognizers.waiting();
+    let mut waiting = vec![
+        ("control".to_owned(), parts.control.waiting() as u64),
+        ("facts".to_owned(), facts as u64),
+        ("records".to_owned(), parts.storage.unstored() as u64),
+        ("recognizer_orders".to_owned(), orders as u64),
+        ("recognizer_audio".to_owned(), parts.heard.waiting() as u64),
+    ];
+    let mut full = vec![("facts".to_owned(), full_facts), ("recognizer_orders".to_owned(), full_orders)];
+    if let Some(control) = parts.snapshot {
+        waiting.push(("workers_to_control".to_owned(), control.from_workers as u64));
+    }
+    for (number, worker) in parts.workers.iter().enumerate() {
+        let (messages, full_inbox) = worker.waiting();
+        let (kept, full_outbox) = worker.health.kept();
+        waiting.push((format!("to_worker_{number}"), messages as u64));
+        waiting.push((format!("kept_by_worker_{number}"), kept));
+        full.push((format!("to_worker_{number}"), full_inbox));
+        full.push((format!("kept_by_worker_{number}"), full_outbox));
+    }
+    writeln!(text, "# HELP offhook_queue_waiting Messages that wait between two threads.")?;
+    writeln!(text, "# TYPE offhook_queue_waiting gauge")?;
+    for (queue, count) in waiting {
+        writeln!(text, "offhook_queue_waiting{{queue=\"{queue}\"}} {count}")?;
+    }
+    writeln!(
+        text,
+        "# HELP offhook_queue_full_total Messages that found no room and waited for it; none is lost."
+    )?;
+    writeln!(text, "# TYPE offhook_queue_full_total counter")?;
+    for (queue, count) in full {
+        writeln!(text, "offhook_queue_full_total{{queue=\"{queue}\"}} {count}")?;
+    }
+    Ok(())
+}
+
+fn write(text: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
+    let Parts { workers, snapshot, heard, .. } = *parts;
     writeln!(text, "# HELP offhook_tick_lateness_seconds How late a media worker woke.")?;
     writeln!(text, "# TYPE offhook_tick_lateness_seconds histogram")?;
     for (number, worker) in workers.iter().enumerate() {
@@ -54,8 +108,8 @@ fn write(
         |worker| u64::from(worker.health.is_realtime()),
     )?;
     writeln!(text, "# TYPE offhook_recognizer_frames_dropped_total counter")?;
-    writeln!(text, "offhook_recognizer_frames_dropped_total {heard_dropped}")?;
-    if let Some(control) = control {
+    writeln!(text, "offhook_recognizer_frames_dropped_total {}", heard.dropped())?;
+    if let Some(control) = snapshot {
         writeln!(text, "# TYPE offhook_calls gauge\noffhook_calls {}", control.calls)?;
         writeln!(text, "# TYPE offhook_rtp_ports_free gauge\noffhook_rtp_ports_free {}", control.free_ports)?;
         writeln!(text, "# TYPE offhook_sip_messages_total counter")?;

@@ -19,10 +19,10 @@ use crate::bots::Bots;
 use crate::cli::ServeArgs;
 use crate::config::{Config, RtpRange};
 use crate::control::{self, ControlConfig, ControlDoor, ControlHandle, SipSockets, ToControl};
-use crate::speech::{Engines, Missing, spawn_recognizers};
+use crate::speech::{Engines, Missing, RecognizerHandle, spawn_recognizers};
 use crate::storage::Storage;
 use crate::tools::Tools;
-use crate::worker::{self, SpeechUplink, ToWorker, WorkerConfig, WorkerHandle};
+use crate::worker::{self, SpeechUplink, ToWorker, WayBack, WorkerConfig, WorkerHandle};
 
 /// Events that may wait for control, of all workers together.
 const EVENTS: usize = 1 << 16;
@@ -30,7 +30,7 @@ const EVENTS: usize = 1 << 16;
 /// Messages that may wait for one worker.
 const MESSAGES: usize = 1 << 14;
 
-/// Calls that a worker takes memory for at the start.
+/// Calls that a worker takes memory for at the start, and so the most that it is given.
 const CALLS_PER_WORKER: usize = 4096;
 
 /// An engine that has not told by then is slow, not missing.
@@ -127,6 +127,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         metrics,
         workers: server.workers.clone(),
         heard: Arc::clone(&server.heard),
+        recognizers: server.recognizers.clone(),
     };
     let api = listener.local_addr().context("the API's address")?;
     let http = runtime.spawn(async move { axum::serve(listener, router(state)).await });
@@ -152,6 +153,7 @@ struct Server {
     worker_threads: Vec<JoinHandle<()>>,
     events: EventHub,
     heard: Arc<SpeechUplink>,
+    recognizers: RecognizerHandle,
 }
 
 fn start_parts(
@@ -190,8 +192,11 @@ fn start_parts(
         let worker = WorkerConfig {
             number,
             handle: handle.clone(),
-            control: Arc::clone(&door.from_workers),
-            control_wake: Arc::clone(&door.waker),
+            control: WayBack::new(
+                Arc::clone(&door.from_workers),
+                Arc::clone(&door.waker),
+                Arc::clone(&handle.health),
+            ),
             speech: Arc::clone(&heard),
             bridge: bridge.clone(),
             realtime: config.realtime != Some(false),
@@ -206,16 +211,17 @@ fn start_parts(
         config: Arc::clone(config),
         bots,
         engines,
-        recognizers,
+        recognizers: recognizers.clone(),
         tools: Tools::new(runtime.clone()).context("HTTP client")?,
         bridge,
         storage: storage.clone(),
         events: events.clone(),
         allow_planted_panics: args.allow_planted_panics,
+        calls_per_worker: CALLS_PER_WORKER,
     };
     let control_thread =
         control::spawn(control_config, sockets, door, workers.clone()).context("control thread")?;
-    Ok(Server { sip, control, control_thread, workers, worker_threads, events, heard })
+    Ok(Server { sip, control, control_thread, workers, worker_threads, events, heard, recognizers })
 }
 
 /// A native engine tells in its own time whether it is there: readiness does not wait for it, but shows it.

@@ -82,7 +82,7 @@ pub(super) async fn place(State(state): State<ApiState>, body: Bytes) -> Result<
     match state.control.dial(dial).await {
         Some(Ok(call_id)) => Ok((StatusCode::CREATED, Json(json!({ "call_id": call_id }))).into_response()),
         Some(Err(refusal)) => Err(ApiError::refused(refusal)),
-        None => Err(ApiError::unavailable("the server is shutting down")),
+        None => Err(ApiError::unavailable("the server is shutting down, or has too much to do")),
     }
 }
 
@@ -212,7 +212,7 @@ async fn send(
         }
         Some(CommandReply::Refused(refusal)) => Err(ApiError::refused(refusal)),
         Some(CommandReply::NoSuchCall) => Err(ApiError::no_such_call(&call)),
-        None => Err(ApiError::unavailable("the server is shutting down")),
+        None => Err(ApiError::unavailable("the server is shutting down, or has too much to do")),
     }
 }
 

@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::ApiState;
-use crate::metrics_text;
+use crate::control::Snapshot;
+use crate::metrics_text::{self, Parts};
 
 /// What is up and what is not. An engine that still warms does not hold readiness back.
 #[derive(Debug, Default)]
@@ -52,7 +53,13 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> Response {
     if !state.readiness.started.load(Ordering::Acquire) {
         reasons.push("starting: SIP and RTP are not open yet".to_owned());
     }
-    if state.readiness.is_draining() {
+    match snapshot(&state).await {
+        Some(Snapshot { refuses: Some(why), .. }) => reasons.push(why.to_owned()),
+        Some(Snapshot { refuses: None, .. }) => {}
+        None => reasons.push("control: it does not answer".to_owned()),
+    }
+    // Draining begins here, control hears of it a moment later.
+    if state.readiness.is_draining() && reasons.is_empty() {
         reasons.push("draining: running calls finish, new ones are refused".to_owned());
     }
     if let Err(error) = state.storage.ping().await {
@@ -64,11 +71,22 @@ pub(super) async fn readyz(State(state): State<ApiState>) -> Response {
     (status, Json(body)).into_response()
 }
 
-pub(super) async fn metrics(State(state): State<ApiState>) -> String {
+/// Control answers within a turn of its loop; waiting for it must not hold a thread of the runtime.
+async fn snapshot(state: &ApiState) -> Option<Snapshot> {
     let control = state.control.clone();
-    // Control answers within a turn of its loop; waiting for it must not hold a thread of the runtime.
-    let snapshot = tokio::task::spawn_blocking(move || control.snapshot()).await.ok().flatten();
+    tokio::task::spawn_blocking(move || control.snapshot()).await.ok().flatten()
+}
+
+pub(super) async fn metrics(State(state): State<ApiState>) -> String {
+    let snapshot = snapshot(&state).await;
     state.metrics.run_upkeep();
-    let own = metrics_text::render(&state.workers, snapshot.as_ref(), state.heard.dropped());
+    let own = metrics_text::render(&Parts {
+        workers: &state.workers,
+        control: &state.control,
+        snapshot: snapshot.as_ref(),
+        heard: &state.heard,
+        recognizers: &state.recognizers,
+        storage: &state.storage,
+    });
     state.metrics.render() + &own
 }

@@ -19,6 +19,7 @@ use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::control::ControlHandle;
+use crate::speech::RecognizerHandle;
 use crate::storage::Storage;
 use crate::worker::{SpeechUplink, WorkerHandle};
 
@@ -41,6 +42,8 @@ pub struct ApiState {
     pub workers: Vec<WorkerHandle>,
     /// The way to the recognizers, for its counter.
     pub heard: Arc<SpeechUplink>,
+    /// The orders to the recognizers, for their number.
+    pub recognizers: RecognizerHandle,
 }
 
 /// All routes.

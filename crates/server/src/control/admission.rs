@@ -3,7 +3,9 @@
 use offhook_call_control::{AnswerPolicy, Role};
 use offhook_sip_proto::message::{Request, StatusCode};
 
+use super::inbox::BEHIND;
 use super::run::Control;
+use super::slots::Slots;
 use crate::config::RouteRule;
 
 /// A call that may come in.
@@ -17,11 +19,26 @@ pub(super) struct Admitted {
 impl Control {
     /// Whether new calls are taken at all; else the status to refuse with.
     pub(super) fn can_take_calls(&self) -> Result<(), StatusCode> {
-        let is_full = self.config.max_calls.is_some_and(|most| self.calls.len() >= most);
-        if self.draining.is_some() || is_full || !self.media_is_healthy || self.ports.available() == 0 {
-            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        self.refuses().map_or(Ok(()), |_| Err(StatusCode::SERVICE_UNAVAILABLE))
+    }
+
+    /// Why new calls are refused now, for people; `None` where they are taken.
+    pub(super) fn refuses(&self) -> Option<&'static str> {
+        if self.draining.is_some() {
+            Some("draining: running calls finish, new ones are refused")
+        } else if self.config.max_calls.is_some_and(|most| self.calls.len() >= most) {
+            Some("full: limits.calls are running")
+        } else if self.slots.iter().all(Slots::is_full) {
+            Some("full: the media workers have no more places")
+        } else if self.ports.available() == 0 {
+            Some("full: no RTP port is free")
+        } else if !self.media_is_healthy {
+            Some("media: ticks come later than limits.tick_lateness_ms")
+        } else if self.handle.waiting() >= BEHIND {
+            Some("control: too many messages wait")
+        } else {
+            self.storage.trouble()
         }
-        Ok(())
     }
 
     /// Which bot a request is for. The host part is not compared; there is no default bot.

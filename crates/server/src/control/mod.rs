@@ -5,6 +5,7 @@
 mod admission;
 mod call;
 mod handle;
+mod inbox;
 mod outbound;
 mod outputs;
 mod report;

@@ -6,7 +6,7 @@ use offhook_call_control::{
     CallEvent, CommandId, CommandOutcome, EndCause, Fact, Input, Output, SpeakRequest, SpeechContent,
 };
 use offhook_call_media::MediaCommand;
-use offhook_engine_api::{EventSink, SynthesizerEvent, UtteranceId, Voice};
+use offhook_engine_api::{EngineError, EventSink, RecognizerEvent, SynthesizerEvent, UtteranceId, Voice};
 use offhook_engines::websocket::{
     BridgeClosed, BridgeControl, BridgeEvent, BridgeStart, Framing, downlink_ring,
 };
@@ -136,10 +136,14 @@ impl Control {
             return;
         }
         if let Some(engine) = self.engines.recognizer(&voice.language) {
-            let control = self.handle.clone();
-            let events = EventSink::new(move |event| {
-                control.send(ToControl::Recognizer(key, event));
-            });
+            let gives_up = || {
+                RecognizerEvent::Failed(EngineError::Refused {
+                    engine: "recognizer".to_owned(),
+                    why: "it tells more than can be heard".to_owned(),
+                })
+            };
+            let message = move |event| ToControl::Recognizer(key, event);
+            let events = self.handle.sink("recognizer", message, gives_up);
             self.recognizers.open(key, engine, events);
         }
     }
@@ -215,10 +219,12 @@ impl Control {
             sample_rate,
             metadata: serde_json::from_str(metadata).unwrap_or_default(),
         };
-        let control = self.handle.clone();
-        let events = EventSink::new(move |event| {
-            control.send(ToControl::Bridge(key, event));
-        });
+        let gives_up = || {
+            let why = "it sends more messages than can be looked at".to_owned();
+            BridgeEvent::Closed { why: BridgeClosed::Broken(why) }
+        };
+        let message = move |event| ToControl::Bridge(key, event);
+        let events = self.handle.sink("application", message, gives_up);
         let worker = self.workers[call.worker].clone();
         let wake = std::sync::Arc::new(move || worker.wake());
         let downlink = downlink_ring();

@@ -1,10 +1,10 @@
 //! The loop of the control thread.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use offhook_time::{Randomness, Time, WallClock};
 
 use super::call::ControlCall;
 use super::handle::{ControlHandle, Snapshot, ToControl};
+use super::inbox::{Inbox, Waiting};
 use super::slots::Slots;
 use super::tcp::{FIRST_CONNECTION, TcpConnections};
 use crate::api::EventHub;
@@ -67,6 +68,8 @@ pub struct ControlConfig {
     pub events: EventHub,
     /// Whether `X-Offhook-Test` may plant panics.
     pub allow_planted_panics: bool,
+    /// The most calls of one worker.
+    pub calls_per_worker: usize,
 }
 
 /// The sockets of SIP, bound before anything else is started: a busy port is the most common mistake.
@@ -107,7 +110,7 @@ impl SipSockets {
 /// What the worker threads need to reach control, made before either runs.
 pub struct ControlDoor {
     poll: Poll,
-    inbox: Receiver<ToControl>,
+    inbox: Arc<Inbox>,
     /// The way in for everybody.
     pub handle: ControlHandle,
     /// The way in for workers.
@@ -173,7 +176,8 @@ pub(super) struct Control {
     pub command_outcome: Option<CommandOutcome>,
     clock: Clock,
     poll: Poll,
-    inbox: Receiver<ToControl>,
+    inbox: Arc<Inbox>,
+    batch: VecDeque<Waiting>,
     from_workers: Arc<ArrayQueue<FromWorker>>,
     udp: UdpSocket,
     tcp: TcpListener,
@@ -213,7 +217,7 @@ impl Control {
             keys: BTreeMap::new(),
             timers: BTreeSet::new(),
             next_key: 1,
-            slots: workers.iter().map(|_| Slots::default()).collect(),
+            slots: workers.iter().map(|_| Slots::new(config.calls_per_worker)).collect(),
             health: workers.iter().map(|worker| worker.health.report()).collect(),
             workers,
             handle: door.handle,
@@ -228,6 +232,7 @@ impl Control {
             clock,
             poll: door.poll,
             inbox: door.inbox,
+            batch: VecDeque::new(),
             from_workers: door.from_workers,
             udp,
             tcp,
@@ -367,7 +372,7 @@ impl Control {
         while let Some(message) = self.from_workers.pop() {
             match message {
                 // Its audio was shared so that the worker frees nothing; it ends here and is no news for the call.
-                FromWorker::Event(_, MediaEvent::Discard(_)) => {}
+                FromWorker::Event(_, MediaEvent::Discard(_)) | FromWorker::Unused(_) => {}
                 FromWorker::Event(key, event) => {
                     if let MediaEvent::PlaybackFinished { utterance, .. } = &event
                         && let Some(call) = self.calls.get_mut(&key)
@@ -405,8 +410,11 @@ impl Control {
     }
 
     fn take_messages(&mut self, now: Time) {
-        while let Ok(message) = self.inbox.try_recv() {
-            match message {
+        // What comes from here on has its turn after the workers and the sockets had theirs.
+        let mut batch = std::mem::take(&mut self.batch);
+        self.inbox.exchange(&mut batch);
+        for waiting in batch.drain(..) {
+            match waiting.message {
                 ToControl::Recognizer(key, event) => self.run_call(key, Input::Recognizer(event), now),
                 ToControl::Synthesizer(key, event) => self.run_call(key, Input::Synthesizer(event), now),
                 ToControl::Bridge(key, event) => self.handle_bridge(key, event, now),
@@ -430,6 +438,7 @@ impl Control {
             }
             self.pump(now);
         }
+        self.batch = batch;
     }
 
     fn handle_bridge(&mut self, key: u64, event: BridgeEvent, now: Time) {
@@ -503,6 +512,8 @@ impl Control {
         Snapshot {
             calls: self.calls.len(),
             free_ports: self.ports.available(),
+            refuses: self.refuses(),
+            from_workers: self.from_workers.len(),
             sip: vec![
                 ("requests", counters.requests),
                 ("responses", counters.responses),

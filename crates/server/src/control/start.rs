@@ -89,6 +89,10 @@ impl Control {
         now: Time,
     ) -> Option<u64> {
         let seed = crate::entropy::seed().ok()?;
+        let worker = self.quietest_worker();
+        if self.slots[worker].is_full() {
+            return None;
+        }
         let sockets = match self.ports.take() {
             Ok(sockets) => sockets,
             Err(error) => {
@@ -136,7 +140,6 @@ impl Control {
         let key = self.next_key;
         self.next_key += 1;
         let recognized = has_recognizer && matches!(settings.role, Role::Bot(_));
-        let worker = self.quietest_worker();
         let slot = self.slots[worker].take();
         let half = MediaHalf::new(key, media, recognized);
         self.workers[worker].send(ToWorker::Open(slot, Box::new(WorkerCall { sockets, half })));

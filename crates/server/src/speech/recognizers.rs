@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use offhook_call_control::RecognizerCommand;
@@ -15,17 +16,28 @@ use crate::worker::SpeechUplink;
 /// The caller's audio reaches recognizers at this rate.
 const SAMPLE_RATE: u32 = 16_000;
 
+/// Orders of all calls that may wait. Should there be more, control waits and it is counted: orders are never dropped,
+/// and the thread that takes them waits for nobody (engines must not block, reporting to control never does).
+const ORDERS: usize = 8192;
+
 enum Order {
     Open(u64, Arc<dyn RecognizerEngine>, EventSink<RecognizerEvent>),
     Command(u64, RecognizerCommand),
     Close(u64),
 }
 
-/// The way to the thread. Never blocks.
+/// The way to the thread.
 #[derive(Clone, Debug)]
 pub struct RecognizerHandle {
-    orders: Sender<Order>,
+    orders: SyncSender<Order>,
+    load: Arc<Load>,
     uplink: Arc<SpeechUplink>,
+}
+
+#[derive(Debug, Default)]
+struct Load {
+    waiting: AtomicUsize,
+    waits: AtomicU64,
 }
 
 impl RecognizerHandle {
@@ -44,9 +56,19 @@ impl RecognizerHandle {
         self.send(Order::Close(call));
     }
 
+    /// Orders that wait now, and how often one found no room.
+    pub fn waiting(&self) -> (usize, u64) {
+        (self.load.waiting.load(Ordering::Relaxed), self.load.waits.load(Ordering::Relaxed))
+    }
+
     fn send(&self, order: Order) {
+        self.load.waiting.fetch_add(1, Ordering::Relaxed);
         // The thread lives as long as any handle does.
-        let _ = self.orders.send(order);
+        if let Err(TrySendError::Full(order)) = self.orders.try_send(order) {
+            self.load.waits.fetch_add(1, Ordering::Relaxed);
+            self.uplink.wake_fd().wake();
+            let _ = self.orders.send(order);
+        }
         self.uplink.wake_fd().wake();
     }
 }
@@ -56,15 +78,20 @@ impl RecognizerHandle {
 /// # Errors
 /// What the system said.
 pub fn spawn_recognizers(uplink: Arc<SpeechUplink>) -> io::Result<(RecognizerHandle, JoinHandle<()>)> {
-    let (orders, inbox) = channel();
-    let handle = RecognizerHandle { orders, uplink: Arc::clone(&uplink) };
+    spawn_with(uplink, ORDERS)
+}
+
+fn spawn_with(uplink: Arc<SpeechUplink>, room: usize) -> io::Result<(RecognizerHandle, JoinHandle<()>)> {
+    let (orders, inbox) = sync_channel(room);
+    let load = Arc::new(Load::default());
+    let handle = RecognizerHandle { orders, load: Arc::clone(&load), uplink: Arc::clone(&uplink) };
     let thread = std::thread::Builder::new()
         .name("recognizers".into())
-        .spawn(move || crate::threads::vital("recognizers", || run(&uplink, &inbox)))?;
+        .spawn(move || crate::threads::vital("recognizers", || run(&uplink, &inbox, &load)))?;
     Ok((handle, thread))
 }
 
-fn run(uplink: &SpeechUplink, inbox: &Receiver<Order>) {
+fn run(uplink: &SpeechUplink, inbox: &Receiver<Order>, load: &Load) {
     let mut open: BTreeMap<u64, Box<dyn Recognizer>> = BTreeMap::new();
     loop {
         let mut fds = [PollFd::new(uplink.wake_fd(), PollFlags::IN)];
@@ -75,6 +102,7 @@ fn run(uplink: &SpeechUplink, inbox: &Receiver<Order>) {
         loop {
             match inbox.try_recv() {
                 Ok(order) => {
+                    load.waiting.fetch_sub(1, Ordering::Relaxed);
                     // An order to finish an utterance was given after the frames it is about were pushed.
                     hand_out(uplink, &mut open);
                     obey(order, &mut open);
@@ -114,5 +142,76 @@ fn obey(order: Order, open: &mut BTreeMap<u64, Box<dyn Recognizer>>) {
         Order::Close(call) => {
             open.remove(&call);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use offhook_audio::Frame;
+    use offhook_engine_api::{EngineError, Grammar};
+
+    use super::*;
+
+    /// An engine that stands still until it is let go, and then counts what it is told.
+    #[derive(Debug, Default)]
+    struct Slow {
+        go: AtomicBool,
+        heard: Arc<AtomicUsize>,
+    }
+
+    struct Counting(Arc<AtomicUsize>);
+
+    impl RecognizerEngine for Slow {
+        fn open(
+            &self,
+            _sample_rate: u32,
+            events: EventSink<RecognizerEvent>,
+        ) -> Result<Box<dyn Recognizer>, EngineError> {
+            while !self.go.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            events.send(RecognizerEvent::Ready);
+            Ok(Box::new(Counting(Arc::clone(&self.heard))))
+        }
+
+        fn name(&self) -> &str {
+            "slow"
+        }
+    }
+
+    impl Recognizer for Counting {
+        fn set_grammar(&mut self, _grammar: &Grammar) {}
+        fn start_utterance(&mut self) {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        }
+        fn push_audio(&mut self, _frame: &Frame) {}
+        fn finish_utterance(&mut self) {}
+    }
+
+    #[test]
+    fn orders_wait_for_room_and_none_is_lost() {
+        let (handle, _thread) = spawn_with(SpeechUplink::new(4).unwrap(), 4).unwrap();
+        let engine = Arc::new(Slow::default());
+        handle.open(1, Arc::clone(&engine) as Arc<dyn RecognizerEngine>, EventSink::new(|_| ()));
+        let (done, finished) = channel();
+
+        let orders = handle.clone();
+        std::thread::spawn(move || {
+            (0..100).for_each(|_| orders.command(1, RecognizerCommand::StartUtterance));
+            let _ = done.send(());
+        });
+
+        assert!(finished.recv_timeout(Duration::from_millis(200)).is_err(), "there is room for four");
+        engine.go.store(true, Ordering::Release);
+        finished.recv_timeout(Duration::from_secs(20)).unwrap();
+        while handle.waiting().0 > 0 || engine.heard.load(Ordering::Acquire) < 100 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(engine.heard.load(Ordering::Acquire), 100);
+        assert!(handle.waiting().1 > 0);
     }
 }

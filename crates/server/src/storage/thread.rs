@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -21,6 +22,14 @@ const STORE_EVERY: Duration = Duration::from_millis(200);
 
 /// What `kill -9` may add to the error of a call's end.
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Facts that may wait for the storage thread. New calls are refused from half of it on, which leaves the other half to
+/// the calls that run: more than fifty facts each where a thousand run. Should even that be full, control waits for
+/// the disk rather than lose a fact; media do not.
+const FACTS: usize = 1 << 16;
+
+/// Records of ended calls that may wait for the database before new calls are refused. They stand in the journal.
+const UNSTORED: usize = 4096;
 
 /// Storage cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +54,21 @@ enum Message {
 /// Takes facts and answers questions about calls. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Storage {
-    sender: Sender<Message>,
+    sender: SyncSender<Message>,
+    load: Arc<Load>,
     open: Arc<Mutex<BTreeMap<String, CallRecord>>>,
     database: Database,
+}
+
+/// How storage keeps up: written by its thread and whoever sends, read by admission and metrics.
+#[derive(Debug)]
+struct Load {
+    /// Most facts that may wait.
+    room: usize,
+    waiting: AtomicUsize,
+    waits: AtomicU64,
+    unstored: AtomicUsize,
+    journal_fails: AtomicBool,
 }
 
 impl Storage {
@@ -59,6 +80,14 @@ impl Storage {
         folder: &Path,
         runtime: tokio::runtime::Handle,
     ) -> Result<(Storage, JoinHandle<()>), StorageError> {
+        Storage::start_with(folder, runtime, FACTS)
+    }
+
+    fn start_with(
+        folder: &Path,
+        runtime: tokio::runtime::Handle,
+        room: usize,
+    ) -> Result<(Storage, JoinHandle<()>), StorageError> {
         let database = runtime.block_on(Database::open(&folder.join("offhook.db")))?;
         let (mut journal, entries) = Journal::open(&folder.join("journal"))?;
         let left = records_of(&entries);
@@ -67,11 +96,20 @@ impl Storage {
         }
         let segment = journal.current_segment();
         journal.remove_before(segment)?;
-        let (sender, receiver) = channel();
+        let (sender, receiver) = sync_channel(room);
         let open = Arc::new(Mutex::new(BTreeMap::new()));
-        let storage = Storage { sender, open: Arc::clone(&open), database: database.clone() };
+        let load = Arc::new(Load {
+            room,
+            waiting: AtomicUsize::new(0),
+            waits: AtomicU64::new(0),
+            unstored: AtomicUsize::new(0),
+            journal_fails: AtomicBool::new(false),
+        });
+        let storage =
+            Storage { sender, load: Arc::clone(&load), open: Arc::clone(&open), database: database.clone() };
         let mut thread = StorageThread {
             receiver,
+            load,
             journal,
             database,
             runtime,
@@ -88,10 +126,38 @@ impl Storage {
         Ok((storage, handle))
     }
 
-    /// Takes one fact. Never blocks.
+    /// Takes one fact. Waits only where [`FACTS`] wait already, which refusing new calls comes long before: facts of
+    /// running calls are never lost. The storage thread waits for the disk and for no thread that could wait for us.
     pub fn fact(&self, fact: Fact) {
-        // The thread ends only after the last sender: this cannot fail while anybody could notice.
-        let _ = self.sender.send(Message::Fact(Box::new(fact)));
+        self.load.waiting.fetch_add(1, Ordering::Relaxed);
+        // The thread ends only after the last sender: it cannot be gone while anybody could notice.
+        if let Err(TrySendError::Full(message)) = self.sender.try_send(Message::Fact(Box::new(fact))) {
+            self.load.waits.fetch_add(1, Ordering::Relaxed);
+            let _ = self.sender.send(message);
+        }
+    }
+
+    /// Why no new call should be taken, because its facts might not be kept; `None` where all is well.
+    pub fn trouble(&self) -> Option<&'static str> {
+        if self.load.waiting.load(Ordering::Relaxed) >= self.load.room / 2 {
+            Some("storage: it is behind, the disk is too slow")
+        } else if self.load.unstored.load(Ordering::Relaxed) >= UNSTORED {
+            Some("storage: the database takes no records")
+        } else if self.load.journal_fails.load(Ordering::Relaxed) {
+            Some("storage: the journal cannot be written")
+        } else {
+            None
+        }
+    }
+
+    /// Facts that wait now, and how often one found no room.
+    pub fn waiting(&self) -> (usize, u64) {
+        (self.load.waiting.load(Ordering::Relaxed), self.load.waits.load(Ordering::Relaxed))
+    }
+
+    /// Records of ended calls that are not in the database yet.
+    pub fn unstored(&self) -> usize {
+        self.load.unstored.load(Ordering::Relaxed)
     }
 
     /// Waits until everything given so far is in the database.
@@ -148,6 +214,7 @@ impl Storage {
 
 struct StorageThread {
     receiver: Receiver<Message>,
+    load: Arc<Load>,
     journal: Journal,
     database: Database,
     runtime: tokio::runtime::Handle,
@@ -171,11 +238,15 @@ impl StorageThread {
             let mut waiting = Vec::new();
             for message in first.into_iter().chain(self.receiver.try_iter().take(1024)) {
                 match message {
-                    Message::Fact(fact) => facts.push(Line::Fact(fact)),
+                    Message::Fact(fact) => {
+                        self.load.waiting.fetch_sub(1, Ordering::Relaxed);
+                        facts.push(Line::Fact(fact));
+                    }
                     Message::Flush(done) => waiting.push(done),
                 }
             }
-            if self.alive_at.elapsed() >= ALIVE_EVERY && !self.first_segment.is_empty() {
+            let is_needed = !self.first_segment.is_empty() || self.load.journal_fails.load(Ordering::Relaxed);
+            if self.alive_at.elapsed() >= ALIVE_EVERY && is_needed {
                 self.alive_at = Instant::now();
                 facts.push(Line::Alive(unix_ms()));
             }
@@ -203,9 +274,15 @@ impl StorageThread {
             fits
         });
         let segment = match self.journal.append(encoded.iter().map(Vec::as_slice)) {
-            Ok(segment) => segment,
+            Ok(segment) => {
+                self.load.journal_fails.store(false, Ordering::Relaxed);
+                segment
+            }
             Err(error) => {
-                // The calls go on; their records still reach the database if the process lives.
+                // The calls go on; their records still reach the database if the process lives. New ones are refused
+                // until it can be written again, which is tried with each fact and each sign of life.
+                self.load.journal_fails.store(true, Ordering::Relaxed);
+                metrics::counter!("offhook_journal_failures_total").increment(1);
                 tracing::error!(%error, "the journal cannot be written");
                 self.journal.current_segment()
             }
@@ -224,6 +301,8 @@ impl StorageThread {
                 self.finished.push(record.clone());
             }
         }
+        drop(open);
+        self.load.unstored.store(self.finished.len(), Ordering::Relaxed);
     }
 
     fn sync_and_store(&mut self, now: bool) {
@@ -251,6 +330,7 @@ impl StorageThread {
             self.first_segment.remove(&record.call_id);
         }
         drop(open);
+        self.load.unstored.store(0, Ordering::Relaxed);
         let oldest = self.first_segment.values().min().copied().unwrap_or(self.journal.current_segment());
         if let Err(error) = self.journal.remove_before(oldest) {
             tracing::warn!(%error, "old journal segments cannot be removed");
@@ -285,6 +365,7 @@ mod tests {
             bot: "echo".into(),
             bot_version: String::new(),
             direction: "inbound".into(),
+            trunk: None,
         }
     }
 
@@ -338,6 +419,57 @@ mod tests {
         let (storage, _thread) = Storage::start(folder.path(), runtime.handle().clone()).unwrap();
 
         assert_eq!(runtime.block_on(storage.call("a")).unwrap().unwrap().digits, "7");
+    }
+
+    /// The database is locked by somebody, as by a backup: writing to it fails or takes long.
+    #[test]
+    fn storage_that_is_behind_says_so_early_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = runtime();
+        let (storage, _thread) = Storage::start_with(folder.path(), runtime.handle().clone(), 64).unwrap();
+        let lock = runtime.block_on(async {
+            let url = format!("sqlite://{}", folder.path().join("offhook.db").display());
+            let mut lock = <sqlx::AnyConnection as sqlx::Connection>::connect(&url).await.unwrap();
+            sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+            lock
+        });
+        let enough = Arc::new(AtomicBool::new(false));
+
+        let teller = std::thread::spawn({
+            let (storage, enough) = (storage.clone(), Arc::clone(&enough));
+            move || {
+                let mut told = 0;
+                while !enough.load(Ordering::Acquire) {
+                    let name = format!("call-{told}");
+                    storage.fact(fact(&name, 0, started()));
+                    let cause = EndCause::CallerHungUp;
+                    storage.fact(fact(&name, 1, CallEvent::CallEnded { cause, media: None }));
+                    told += 1;
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                told
+            }
+        });
+        until("new calls to be refused", || storage.trouble().is_some());
+        let waited_by_then = storage.waiting().1;
+        assert_eq!(storage.trouble(), Some("storage: it is behind, the disk is too slow"));
+        until("whoever tells to wait", || storage.waiting().1 > 0);
+        enough.store(true, Ordering::Release);
+        drop(lock);
+        let told = teller.join().unwrap();
+        storage.flush();
+
+        assert_eq!(waited_by_then, 0, "refusing comes before waiting");
+        assert_eq!(runtime.block_on(storage.ended(100_000)).unwrap().len(), told);
+        assert_eq!((storage.trouble(), storage.waiting().0, storage.unstored()), (None, 0, 0));
+    }
+
+    fn until(what: &str, look: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !look() {
+            assert!(began.elapsed() < Duration::from_secs(20), "waited for {what}");
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use offhook_audio::Frame;
@@ -185,20 +184,7 @@ impl Outputs for CallOutputs<'_> {
             *self.rtp_to = Some(*remote_rtp);
         }
         *self.told = true;
-        push_to_control(self.worker, FromWorker::Event(self.key, event));
-    }
-}
-
-/// Control messages are never dropped. The queue has room for every call at once; should control stand still all the
-/// same, the worker waits for it rather than lose an event.
-pub(super) fn push_to_control(worker: &WorkerConfig, message: FromWorker) {
-    let mut message = message;
-    while let Err(refused) = worker.control.push(message) {
-        message = refused;
-        // Control may still sleep: the wake of this tick comes at its end. Yielding is not enough, as a real-time
-        // thread only yields to its like.
-        let _ = worker.control_wake.wake();
-        std::thread::sleep(Duration::from_micros(50));
+        self.worker.control.push(FromWorker::Event(self.key, event));
     }
 }
 

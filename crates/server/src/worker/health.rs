@@ -14,6 +14,8 @@ pub struct Health {
     sum_us: AtomicU64,
     allocations: AtomicU64,
     realtime: AtomicBool,
+    kept: AtomicU64,
+    kept_ever: AtomicU64,
 }
 
 /// A histogram as it was read.
@@ -46,6 +48,22 @@ impl Health {
 
     pub(super) fn set_realtime(&self) {
         self.realtime.store(true, Ordering::Relaxed);
+    }
+
+    /// One message more found the queue to control full; `waiting` of them are kept now.
+    pub(super) fn note_kept(&self, waiting: usize) {
+        self.kept.store(waiting as u64, Ordering::Relaxed);
+        self.kept_ever.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Some of them were sent on.
+    pub(super) fn note_sent_on(&self, waiting: usize) {
+        self.kept.store(waiting as u64, Ordering::Relaxed);
+    }
+
+    /// Messages to control that the worker keeps now, and how often one found the queue full.
+    pub fn kept(&self) -> (u64, u64) {
+        (self.kept.load(Ordering::Relaxed), self.kept_ever.load(Ordering::Relaxed))
     }
 
     /// Whether the worker runs at real-time priority.

@@ -1,7 +1,7 @@
 //! What a worker is told and what it tells.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 use offhook_audio::AudioChunk;
@@ -19,7 +19,8 @@ pub struct Slot {
     pub generation: u32,
 }
 
-/// To a worker. The queue is bounded; a sender that finds it full waits, because control messages are never dropped.
+/// To a worker. The queue is bounded; a sender that finds it full waits and is counted: control messages are never
+/// dropped, and the worker, which waits for nobody, takes them on its next tick.
 #[derive(Debug)]
 pub enum ToWorker {
     /// A call with all its memory and sockets.
@@ -45,6 +46,8 @@ pub enum FromWorker {
     Closed(u64, Slot, Box<WorkerCall>),
     /// The half's code panicked: the call is over, its neighbours go on.
     Panicked(u64, Slot, Box<WorkerCall>),
+    /// A message for a call that was over already: its memory is freed where nobody waits for a frame.
+    Unused(ToWorker),
 }
 
 /// The way to one worker.
@@ -53,6 +56,7 @@ pub struct WorkerHandle {
     queue: Arc<ArrayQueue<ToWorker>>,
     wake: Arc<EventFd>,
     wake_pending: Arc<AtomicBool>,
+    waits: Arc<AtomicU64>,
     /// How late its ticks are.
     pub health: Arc<Health>,
     /// How many calls it has.
@@ -69,6 +73,7 @@ impl WorkerHandle {
             queue: Arc::new(ArrayQueue::new(queue_length)),
             wake: Arc::new(EventFd::new()?),
             wake_pending: Arc::new(AtomicBool::new(false)),
+            waits: Arc::new(AtomicU64::new(0)),
             health: Arc::new(Health::new()),
             calls: Arc::new(AtomicUsize::new(0)),
         })
@@ -77,11 +82,14 @@ impl WorkerHandle {
     /// Sends a message and wakes the worker. Where the queue is full it waits for room: the worker empties it on its
     /// next tick, and what is in it must not be lost.
     pub fn send(&self, message: ToWorker) {
-        let mut message = message;
-        while let Err(refused) = self.queue.push(message) {
-            message = refused;
+        let mut refused = self.queue.push(message).err();
+        if refused.is_some() {
+            self.waits.fetch_add(1, Ordering::Relaxed);
+        }
+        while let Some(message) = refused {
             self.wake();
             std::thread::sleep(std::time::Duration::from_micros(200));
+            refused = self.queue.push(message).err();
         }
         self.wake();
     }
@@ -91,6 +99,11 @@ impl WorkerHandle {
         if !self.wake_pending.swap(true, Ordering::AcqRel) {
             self.wake.wake();
         }
+    }
+
+    /// Messages that wait for it now, and how often a sender found no room and waited.
+    pub fn waiting(&self) -> (usize, u64) {
+        (self.queue.len(), self.waits.load(Ordering::Relaxed))
     }
 
     pub(super) fn receive(&self) -> Option<ToWorker> {

@@ -10,6 +10,10 @@ mod message;
 mod ports;
 mod run;
 mod speech_uplink;
+mod way_back;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use call::PlantedPanic;
 pub use call::{BridgeEnd, MediaHalf, WorkerCall};
@@ -19,3 +23,4 @@ pub use message::{FromWorker, Slot, ToWorker, WorkerHandle};
 pub use ports::{MediaSockets, PortPool};
 pub use run::{WorkerConfig, spawn};
 pub use speech_uplink::{HeardFrame, SpeechUplink};
+pub use way_back::WayBack;

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_queue::ArrayQueue;
 use offhook_call_media::{Input, LegId};
 use offhook_engines::websocket::BridgeHub;
 use offhook_linux_ffi::{
@@ -16,8 +15,7 @@ use offhook_linux_ffi::{
 use offhook_time::Time;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
-use super::call::push_to_control;
-use super::{FromWorker, Slot, SpeechUplink, ToWorker, WorkerCall, WorkerHandle};
+use super::{FromWorker, Slot, SpeechUplink, ToWorker, WayBack, WorkerCall, WorkerHandle};
 use crate::clock::Clock;
 
 /// Below this many calls a tick is 1 ms, above it 2 ms: a wake costs the same for few calls as for many.
@@ -45,17 +43,15 @@ pub struct WorkerConfig {
     pub number: usize,
     /// Its inbox.
     pub handle: WorkerHandle,
-    /// The way to control; shared by all workers.
-    pub control: Arc<ArrayQueue<FromWorker>>,
-    /// Wakes control.
-    pub control_wake: Arc<mio::Waker>,
+    /// The way to control.
+    pub control: WayBack,
     /// The way to the recognizers.
     pub speech: Arc<SpeechUplink>,
     /// The way to the applications.
     pub bridge: Option<BridgeHub>,
     /// Whether to ask for real-time priority.
     pub realtime: bool,
-    /// Room for this many calls is taken at the start.
+    /// The most calls it is given; room for them is taken at the start.
     pub calls: usize,
 }
 
@@ -114,6 +110,7 @@ impl Worker {
             if self.live > 0 {
                 self.config.handle.health.note(now.since(tick));
             }
+            self.config.control.catch_up();
             let mut told = self.take_messages(now);
             told |= self.read_sockets(now);
             told |= self.run_due(now);
@@ -122,8 +119,7 @@ impl Worker {
             }
             self.config.speech.flush();
             if told {
-                // The waker is an eventfd; a full one means that control is awake.
-                let _ = self.config.control_wake.wake();
+                self.config.control.wake();
             }
             if let Some(allocations) = self.allocations {
                 self.config.handle.health.note_allocations(allocations.allocations());
@@ -156,7 +152,8 @@ impl Worker {
         }
         // Ticks that were slept through are not made up for.
         let target = if now > last + length * 2 { now + length } else { last + length };
-        let timeout = (self.live > 0).then(|| timespec(target.since(now)));
+        let has_work = self.live > 0 || self.config.control.is_held_up();
+        let timeout = has_work.then(|| timespec(target.since(now)));
         let mut fds = [PollFd::new(handle.wake_fd(), PollFlags::IN)];
         let woken = poll(&mut fds, timeout.as_ref()).unwrap_or(0) > 0;
         handle.accept_wakes(woken);
@@ -174,11 +171,19 @@ impl Worker {
                 ToWorker::Open(slot, call) => self.open(slot, call),
                 ToWorker::Command(slot, command) => told |= self.handle(slot, Input::Command(command), now),
                 ToWorker::Speech(slot, utterance, chunk) => {
-                    told |= self.handle(slot, Input::Speech { utterance, chunk }, now);
+                    if self.call(slot).is_some() {
+                        told |= self.handle(slot, Input::Speech { utterance, chunk }, now);
+                    } else {
+                        told |= self.give_back(ToWorker::Speech(slot, utterance, chunk));
+                    }
                 }
                 ToWorker::Bridge(slot, bridge) => {
-                    if let Some(call) = self.call(slot) {
-                        call.half.bridge = Some(bridge);
+                    let unused = match self.call(slot) {
+                        Some(call) => call.half.bridge.replace(bridge),
+                        None => Some(bridge),
+                    };
+                    if let Some(unused) = unused {
+                        told |= self.give_back(ToWorker::Bridge(slot, unused));
                     }
                 }
                 ToWorker::PlantPanic(slot, input) => {
@@ -192,9 +197,17 @@ impl Worker {
         told
     }
 
+    /// The call in a place, unless it is another one by now, or over.
     fn call(&mut self, slot: Slot) -> Option<&mut WorkerCall> {
         let place = self.places.get_mut(slot.index as usize)?;
-        if place.generation == slot.generation { place.call.as_deref_mut() } else { None }
+        let call = if place.generation == slot.generation { place.call.as_deref_mut() } else { None };
+        call.filter(|call| !call.half.is_over())
+    }
+
+    /// What came too late for its call is freed by control, not here.
+    fn give_back(&self, message: ToWorker) -> bool {
+        self.config.control.push(FromWorker::Unused(message));
+        true
     }
 
     fn open(&mut self, slot: Slot, call: Box<WorkerCall>) {
@@ -215,7 +228,7 @@ impl Worker {
     }
 
     fn read_sockets(&mut self, now: Time) -> bool {
-        if self.live == 0 {
+        if self.live == 0 || self.config.control.is_held_up() {
             return false;
         }
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -302,7 +315,7 @@ impl Worker {
         } else {
             FromWorker::Closed(key, slot, call)
         };
-        push_to_control(&self.config, message);
+        self.config.control.push(message);
     }
 }
 

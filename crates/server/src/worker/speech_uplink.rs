@@ -63,6 +63,11 @@ impl SpeechUplink {
         &self.wake
     }
 
+    /// Frames that wait now.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Frames dropped since the start.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
