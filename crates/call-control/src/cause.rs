@@ -32,6 +32,12 @@ pub enum EndCause {
     BadOffer,
     /// The API rejected the call.
     Rejected,
+    /// The trunk has as many calls as it may.
+    TrunkFull,
+    /// The route has as many calls as it may.
+    RouteFull,
+    /// The bot needs an engine that the configuration demands and that is not there.
+    EngineUnavailable,
     /// The answer was never acknowledged (no ACK for 64·T1).
     NoAck,
     /// No RTP for the limit.
@@ -87,6 +93,10 @@ pub const fn cause_table() -> &'static [CauseRow] {
         row(EndCause::NoCommonCodec, "no_common_codec", 488, 65, "Bearer capability not implemented"),
         row(EndCause::BadOffer, "bad_offer", 400, 95, "Invalid message"),
         row(EndCause::Rejected, "rejected", 603, 21, "Call rejected"),
+        // RFC 3398 §7.2.4.1: no circuit is a 503, so that the trunk may take another way.
+        row(EndCause::TrunkFull, "trunk_full", 503, 34, "No circuit available"),
+        row(EndCause::RouteFull, "route_full", 486, 17, "User busy"),
+        row(EndCause::EngineUnavailable, "engine_unavailable", 480, 27, "Destination out of order"),
         row(EndCause::NoAck, "no_ack", 480, 102, "Recovery on timer expiry"),
         row(EndCause::RtpTimeout, "rtp_timeout", 480, 41, "Temporary failure"),
         row(EndCause::TimeLimit, "time_limit", 480, 16, "Normal call clearing"),

@@ -21,8 +21,10 @@ pub enum Command {
     },
     /// Hands the caller to somebody else by REFER.
     Transfer {
-        /// SIP URI.
+        /// SIP URI, or the name of a target of the configuration.
         target: String,
+        /// The trunk that must lead there; any where absent.
+        trunk: Option<String>,
     },
     /// Nobody hears the leg any more.
     Mute {

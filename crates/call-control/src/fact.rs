@@ -1,5 +1,6 @@
 //! What happened: facts for the journal, events for the API, the call record.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use offhook_call_media::{CloseReport, LegId};
@@ -50,6 +51,9 @@ pub enum CallEvent {
         bot_version: String,
         /// `inbound` or `outbound`.
         direction: String,
+        /// The trunk it came or goes by; `None` where it is no trunk's.
+        #[serde(default)]
+        trunk: Option<String>,
     },
     /// It rings and waits for the API's `answer`.
     CallRinging,
@@ -124,6 +128,9 @@ pub enum CallEvent {
     TransferStarted {
         /// To whom.
         target: String,
+        /// The trunk that leads there; `None` for loopback and for a target that is refused.
+        #[serde(default)]
+        trunk: Option<String>,
     },
     /// A transfer came to its end.
     TransferFinished {
@@ -138,6 +145,12 @@ pub enum CallEvent {
     Outcome {
         /// Its name in the bot file.
         name: String,
+    },
+    /// The peer's Contact or Record-Route leads to an address that no trunk allows: requests go to where its own
+    /// messages come from instead. Told once for a call.
+    NextHopRefused {
+        /// Where it led.
+        address: IpAddr,
     },
     /// RTP stopped coming.
     RtpTimeout,
@@ -201,6 +214,9 @@ pub struct CallRecord {
     pub bot_version: String,
     /// `inbound` or `outbound`.
     pub direction: String,
+    /// The trunk it came or goes by.
+    #[serde(default)]
+    pub trunk: Option<String>,
     /// Unix milliseconds.
     pub started_unix_ms: i64,
     /// Unix milliseconds; `None` where it never was.
@@ -241,13 +257,14 @@ impl CallRecord {
         self.call_id.clone_from(&fact.call_id);
         self.last_seen_unix_ms = fact.at_unix_ms;
         match &fact.event {
-            CallEvent::CallStarted { caller, called, sip_call_id, bot, bot_version, direction } => {
+            CallEvent::CallStarted { caller, called, sip_call_id, bot, bot_version, direction, trunk } => {
                 self.caller.clone_from(caller);
                 self.called.clone_from(called);
                 self.sip_call_id.clone_from(sip_call_id);
                 self.bot.clone_from(bot);
                 self.bot_version.clone_from(bot_version);
                 self.direction.clone_from(direction);
+                self.trunk.clone_from(trunk);
                 self.started_unix_ms = fact.at_unix_ms;
             }
             CallEvent::CallAnswered { codec } => {
@@ -280,6 +297,7 @@ impl CallRecord {
             | CallEvent::NoInput { .. }
             | CallEvent::ToolFinished { .. }
             | CallEvent::TransferStarted { .. }
+            | CallEvent::NextHopRefused { .. }
             | CallEvent::RtpTimeout
             | CallEvent::RtpResumed
             | CallEvent::EngineFailed { .. }

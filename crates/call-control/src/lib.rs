@@ -20,7 +20,7 @@ mod steps;
 mod transfer;
 mod translate;
 
-pub use address::{OutboundPolicy, OutboundRefusal};
+pub use address::{OutboundPolicy, OutboundRefusal, TrunkPolicy};
 pub use call::{CallControl, media_settings};
 pub use cause::{CauseRow, EndCause, cause_of_status, cause_table};
 pub use command::{Command, CommandId, CommandOutcome, Refusal};

@@ -115,8 +115,10 @@ pub struct CallSettings {
     pub turn_policy: TurnPolicy,
     /// How long things may take.
     pub limits: Limits,
-    /// Where REFER and INVITE may go.
-    pub outbound: OutboundPolicy,
+    /// Where REFER, INVITE and the requests of its dialogs may go.
+    pub outbound: Arc<OutboundPolicy>,
+    /// The trunk it came or goes by.
+    pub trunk: Option<String>,
     /// Named transfer targets of the configuration.
     pub transfer_targets: BTreeMap<String, String>,
     /// Values for `config.…` in bot files.

@@ -174,7 +174,7 @@ fn commands_while_it_rings_are_refused_and_the_call_rings_on() {
     let invite = bench.invite(OFFER);
 
     bench.command("mute", Command::Mute { leg: LEG });
-    bench.command("transfer", Command::Transfer { target: "agents".to_owned() });
+    bench.command("transfer", Command::Transfer { target: "agents".to_owned(), trunk: None });
 
     assert_eq!(bench.refusal("mute"), "wrong_state");
     assert_eq!(bench.refusal("transfer"), "wrong_state");

@@ -140,7 +140,7 @@ fn disturb(bench: &mut Bench, draw: &mut Randomness) {
         }
         36 => {
             let target = ["agents", "sip:x@203.0.113.9"][draw.below(2) as usize].to_owned();
-            command(bench, draw, Command::Transfer { target });
+            command(bench, draw, Command::Transfer { target, trunk: None });
         }
         37 => command(bench, draw, Command::Say { text: "word".to_owned(), interruptible: some }),
         38 => command(bench, draw, if some { Command::Answer } else { Command::Mute { leg } }),

@@ -14,7 +14,7 @@ use offhook_sip_proto::message::Method;
 /// A call in which the API asked for a transfer.
 fn referring(target: &str) -> Bench {
     let mut bench = Bench::up(|_| {});
-    bench.command("t", Command::Transfer { target: target.to_owned() });
+    bench.command("t", Command::Transfer { target: target.to_owned(), trunk: None });
     bench
 }
 
@@ -116,8 +116,8 @@ fn a_target_that_is_none_and_a_second_transfer_are_refused() {
     let mut bench = referring("nonsense");
     assert_eq!(bench.transferred(), Some(Some("unknown_target".to_owned())));
 
-    bench.command("first", Command::Transfer { target: "agents".to_owned() });
-    bench.command("second", Command::Transfer { target: "agents".to_owned() });
+    bench.command("first", Command::Transfer { target: "agents".to_owned(), trunk: None });
+    bench.command("second", Command::Transfer { target: "agents".to_owned(), trunk: None });
 
     assert_eq!(bench.transferred(), Some(Some("transfer_in_progress".to_owned())));
     assert_eq!(bench.outcome("first"), None);

@@ -128,6 +128,7 @@ impl Scenario {
                 turn_policy: TurnPolicy::default(),
                 limits: Limits::default(),
                 outbound: Default::default(),
+                trunk: None,
                 transfer_targets: targets,
                 bot_config: BTreeMap::new(),
                 has_recognizer: true,
@@ -429,9 +430,9 @@ impl Scenario {
             Command::Dtmf { leg, digits: "159#".to_owned() },
             Command::Dtmf { leg, digits: "hello".to_owned() },
             Command::Answer,
-            Command::Transfer { target: "sip:agents@127.0.0.3:5070".to_owned() },
-            Command::Transfer { target: "sip:thief@203.0.113.1".to_owned() },
-            Command::Transfer { target: "not a target".to_owned() },
+            Command::Transfer { target: "sip:agents@127.0.0.3:5070".to_owned(), trunk: None },
+            Command::Transfer { target: "sip:thief@203.0.113.1".to_owned(), trunk: None },
+            Command::Transfer { target: "not a target".to_owned(), trunk: None },
             Command::HangUp { status: Some(486), reason: None },
         ];
         for number in 0..3 + draw.below(6) {

@@ -66,9 +66,9 @@ impl CallControl {
                 self.end(cause, status, now);
                 Ok(true)
             }
-            Command::Transfer { target } => {
+            Command::Transfer { target, trunk } => {
                 self.require_up()?;
-                self.transfer_to(&target, None, TransferredBy::Api(id.clone()), now);
+                self.transfer_to(&target, trunk.as_deref(), None, TransferredBy::Api(id.clone()), now);
                 Ok(false)
             }
             Command::Mute { leg } => self.set_microphone(leg, Gain::MUTE),

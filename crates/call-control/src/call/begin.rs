@@ -160,7 +160,10 @@ impl CallControl {
         let called = uri.as_ref().and_then(Uri::user).unwrap_or_default();
         self.start_fact(caller.clone(), called, call_id.clone(), "outbound", now);
         self.phase = Phase::Dialing;
-        let Some((uri, remote)) = uri.and_then(|uri| address_of(&uri).map(|remote| (uri, remote))) else {
+        // Judged here too, whoever asked for it: this is where the request is made.
+        let trunk = self.settings.trunk.as_deref();
+        let allowed = uri.filter(|uri| self.settings.outbound.check_uri(uri, trunk).is_ok());
+        let Some((uri, remote)) = allowed.and_then(|uri| address_of(&uri).map(|remote| (uri, remote))) else {
             return self.end(EndCause::Unreachable, None, now);
         };
         let tag = self.randomness.hex(16);
@@ -211,7 +214,9 @@ impl CallControl {
         };
         let bot = self.settings.bot_name.clone();
         let direction = direction.to_owned();
-        let started = CallEvent::CallStarted { caller, called, sip_call_id, bot, bot_version, direction };
+        let trunk = self.settings.trunk.clone();
+        let started =
+            CallEvent::CallStarted { caller, called, sip_call_id, bot, bot_version, direction, trunk };
         self.fact(started, now);
     }
 }

@@ -44,7 +44,7 @@ impl CallControl {
     }
 
     pub(super) fn handle_bridge_transfer(&mut self, target: &str, now: Time) {
-        self.transfer_to(target, None, TransferredBy::Application, now);
+        self.transfer_to(target, None, None, TransferredBy::Application, now);
     }
 
     pub(super) fn handle_bridge_dtmf(&mut self, digits: &str) {

@@ -89,7 +89,7 @@ impl CallControl {
         let destination = dialog.destination(&peer);
         let transaction = self.ids.take();
         self.leg.bye = Some(transaction);
-        self.outputs.push_back(Output::Sip(SipAction::Request { transaction, request, destination }));
+        self.send(SipAction::Request { transaction, request, destination });
     }
 
     /// The end of the end: the fact once media has reported, `Ended` once nothing is awaited any more.

@@ -8,6 +8,7 @@ mod end;
 mod listen;
 mod media;
 mod media_plan;
+mod next_hop;
 mod offer;
 mod sip;
 mod transfer;
@@ -16,6 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use offhook_call_media::{CloseReport, LegId, StreamSettings};
 use offhook_conversation::Conversation;
+use offhook_sip_proto::dialog::Obituary;
+use offhook_sip_proto::endpoint::Destination;
 use offhook_sip_proto::user_agent::TransactionIds;
 use offhook_time::{NoSteps, Randomness, StepSink, Time};
 
@@ -83,6 +86,8 @@ pub struct CallControl {
     commands: BTreeMap<String, Option<CommandOutcome>>,
     /// Commands that came between our 200 and its ACK: they are done when the call is up.
     commands_before_ack: VecDeque<(CommandId, Command)>,
+    /// A next hop was refused and that was told.
+    detour_is_told: bool,
     facts: u64,
     outputs: VecDeque<Output>,
     step: u64,
@@ -113,6 +118,7 @@ impl CallControl {
             end_is_told: false,
             commands: BTreeMap::new(),
             commands_before_ack: VecDeque::new(),
+            detour_is_told: false,
             facts: 0,
             outputs: VecDeque::new(),
             step: 0,
@@ -133,7 +139,10 @@ impl CallControl {
             return;
         }
         match input {
-            Input::Sip(event) => self.handle_sip(event, now),
+            Input::Sip(event) => {
+                self.handle_sip(event, now);
+                self.tell_detour(now);
+            }
             Input::Dial => self.dial(now),
             Input::Media(event) => self.handle_media(event, now),
             Input::Recognizer(event) => self.handle_recognizer(event, now),
@@ -193,9 +202,10 @@ impl CallControl {
         self.phase == Phase::Ended
     }
 
-    /// What is needed to end the call's dialog when everything else about it is lost.
-    pub fn obituary(&self) -> Option<offhook_sip_proto::dialog::Obituary> {
-        self.leg.dialog.as_ref().map(offhook_sip_proto::dialog::Dialog::obituary)
+    /// What is needed to end the call's dialog when everything else about it is lost, and where its BYE goes.
+    pub fn obituary(&self) -> Option<(Obituary, Destination)> {
+        let (dialog, peer) = (self.leg.dialog.as_ref()?, self.leg.peer?);
+        Some((dialog.obituary(), self.judged(dialog.destination(&peer))))
     }
 
     /// Why it ended, once it did.
@@ -225,12 +235,10 @@ impl CallControl {
 
     fn flush_sip(&mut self) {
         while let Some(action) = self.leg.poll_action() {
-            self.outputs.push_back(Output::Sip(action));
+            self.send(action);
         }
-        if let Some(transfer) = &mut self.transfer {
-            while let Some(action) = transfer.refer.poll_action() {
-                self.outputs.push_back(Output::Sip(action));
-            }
+        while let Some(action) = self.transfer.as_mut().and_then(|transfer| transfer.refer.poll_action()) {
+            self.send(action);
         }
     }
 
@@ -308,6 +316,7 @@ fn leg_of(event: &CallEvent) -> Option<LegId> {
         | CallEvent::StateEntered { .. }
         | CallEvent::TurnCompleted { .. }
         | CallEvent::ToolFinished { .. }
+        | CallEvent::NextHopRefused { .. }
         | CallEvent::Outcome { .. }
         | CallEvent::EngineFailed { .. }
         | CallEvent::Mark { .. }

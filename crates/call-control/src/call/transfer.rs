@@ -29,22 +29,27 @@ enum Ended {
 impl CallControl {
     pub(super) fn transfer_for_conversation(&mut self, transfer: &TransferCall, now: Time) {
         let target = transfer.uri.clone().unwrap_or_else(|| transfer.target.clone());
-        self.transfer_to(&target, Some(transfer.ring_time), TransferredBy::Conversation(transfer.id), now);
+        let asked_by = TransferredBy::Conversation(transfer.id);
+        self.transfer_to(&target, None, Some(transfer.ring_time), asked_by, now);
     }
 
-    /// Begins a transfer to a SIP URI or to a target that the configuration names.
+    /// Begins a transfer to a SIP URI or to a target that the configuration names, by a certain trunk where one is
+    /// named.
     pub(super) fn transfer_to(
         &mut self,
         target: &str,
+        by_trunk: Option<&str>,
         ring_time: Option<Duration>,
         asked_by: TransferredBy,
         now: Time,
     ) {
         let named = self.settings.transfer_targets.get(target);
         let address = named.cloned().unwrap_or_else(|| target.to_owned());
-        self.fact(CallEvent::TransferStarted { target: target.to_owned() }, now);
-        let uri = match self.check_target(&address) {
-            Ok(uri) => uri,
+        let checked = self.check_target(&address, by_trunk);
+        let trunk = checked.as_ref().ok().and_then(|(_, trunk)| trunk.clone());
+        self.fact(CallEvent::TransferStarted { target: target.to_owned(), trunk }, now);
+        let uri = match checked {
+            Ok((uri, _)) => uri,
             Err(cause) => {
                 let ended = Ended::Failed { cause, status: None };
                 return self.transfer_ended(target.to_owned(), asked_by, &ended, now);
@@ -58,7 +63,12 @@ impl CallControl {
         self.transfer = Some(Transfer { refer, target: target.to_owned(), asked_by, accepted: false });
     }
 
-    fn check_target(&self, address: &str) -> Result<Uri, &'static str> {
+    /// The URI and the trunk that leads there.
+    fn check_target(
+        &self,
+        address: &str,
+        by_trunk: Option<&str>,
+    ) -> Result<(Uri, Option<String>), &'static str> {
         if !self.is_up() {
             return Err("wrong_state");
         }
@@ -66,13 +76,16 @@ impl CallControl {
             return Err("transfer_in_progress");
         }
         let uri: Uri = address.parse().map_err(|_| "unknown_target")?;
-        self.settings.outbound.check_uri(&uri).map_err(|refusal| match refusal {
+        let checked = self.settings.outbound.check_uri(&uri, by_trunk).map_err(|refusal| match refusal {
             OutboundRefusal::NotSip(_) => "unknown_target",
+            OutboundRefusal::NoSuchTrunk(_) => "unknown_trunk",
+            OutboundRefusal::OtherTrunk { .. } => "other_trunk",
             OutboundRefusal::Address(_) | OutboundRefusal::Host(_) | OutboundRefusal::Detour(_) => {
                 "not_allowed"
             }
         })?;
-        Ok(uri)
+        let trunk = checked.map(|trunk| trunk.name.clone());
+        Ok((uri, trunk))
     }
 
     /// Whether the event belonged to an open transfer.
@@ -164,6 +177,12 @@ fn refusal(cause: &str) -> Refusal {
         "not_allowed" => Refusal::not_allowed(
             "the target is outside loopback and every trunk's allow list: add it to a [[trunk]]'s allow or hosts",
         ),
+        "unknown_trunk" => {
+            Refusal::bad_argument("there is no such trunk: name one of the configuration's [[trunk]]s")
+        }
+        "other_trunk" => {
+            Refusal::not_allowed("the trunk does not lead to the target: add it to its allow or hosts")
+        }
         "unknown_target" => Refusal::bad_argument("the target is no SIP URI: write sip:USER@HOST"),
         "wrong_state" => Refusal::wrong_state("the call is not up"),
         "transfer_in_progress" => Refusal::wrong_state("a transfer is under way"),

@@ -33,6 +33,8 @@ pub struct Bench {
     pub outputs: Vec<(Time, Output)>,
     /// The media half answers `Close` as it should.
     pub media_answers: bool,
+    /// The URI of the peer's Contact.
+    pub contact: String,
     transactions: u64,
     cseq: u32,
 }
@@ -53,6 +55,7 @@ pub fn settings() -> CallSettings {
         turn_policy: TurnPolicy::default(),
         limits: Limits::default(),
         outbound: Default::default(),
+        trunk: None,
         transfer_targets: BTreeMap::from([("agents".to_owned(), "sip:agents@127.0.0.3".to_owned())]),
         bot_config: BTreeMap::new(),
         has_recognizer: true,
@@ -82,6 +85,7 @@ impl Bench {
             now: offhook_testkit::start(),
             outputs: Vec::new(),
             media_answers: true,
+            contact: "sip:alice@127.0.0.2:5080".to_owned(),
             transactions: 0,
             cseq: 1,
         }
@@ -166,7 +170,8 @@ impl Bench {
         let to = if to.contains("tag=") { to } else { to.trim_end().to_owned() + ";tag=theirs\r\n" };
         let text = format!(
             "SIP/2.0 {status} Text\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKours\r\n{from}{to}{call_id}{cseq}\
-             Contact: <sip:alice@127.0.0.2:5080>\r\n{extra}Content-Length: {}\r\n\r\n{body}",
+             Contact: <{}>\r\n{extra}Content-Length: {}\r\n\r\n{body}",
+            self.contact,
             body.len()
         );
         let Ok(Message::Response(response)) = Message::parse(text.as_bytes(), &MessageLimits::default())
@@ -193,8 +198,9 @@ impl Bench {
         let text = format!(
             "{method} sip:bot@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.2:5080;branch=z9hG4bK{method}{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:alice@127.0.0.2>;tag=alice\r\nTo: <sip:bot@127.0.0.1>{tag}\r\n\
-             Call-ID: call@127.0.0.2\r\nCSeq: {cseq} {method}\r\nContact: <sip:alice@127.0.0.2:5080>\r\n{extra}\
+             Call-ID: call@127.0.0.2\r\nCSeq: {cseq} {method}\r\nContact: <{}>\r\n{extra}\
              Content-Length: {}\r\n\r\n{body}",
+            self.contact,
             body.len()
         );
         match Message::parse(text.as_bytes(), &MessageLimits::default()) {

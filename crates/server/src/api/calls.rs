@@ -105,6 +105,7 @@ struct HangUpBody {
 struct TransferBody {
     command_id: Option<String>,
     target: String,
+    trunk: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -157,7 +158,7 @@ pub(super) async fn transfer(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let body: TransferBody = parse(&body)?;
-    send(state, id, body.command_id, Command::Transfer { target: body.target }).await
+    send(state, id, body.command_id, Command::Transfer { target: body.target, trunk: body.trunk }).await
 }
 
 pub(super) async fn mute(

@@ -309,11 +309,13 @@ impl Config {
     }
 
     /// Where INVITE and REFER may go.
-    pub fn outbound(&self) -> OutboundPolicy {
-        OutboundPolicy {
-            networks: self.trunks.iter().flat_map(|trunk| trunk.networks.iter().copied()).collect(),
-            hosts: self.trunks.iter().flat_map(|trunk| trunk.hosts.iter().cloned()).collect(),
-        }
+    pub fn outbound(&self) -> std::sync::Arc<OutboundPolicy> {
+        let policy = |trunk: &TrunkConfig| offhook_call_control::TrunkPolicy {
+            name: trunk.name.clone(),
+            networks: trunk.networks.clone(),
+            hosts: trunk.hosts.clone(),
+        };
+        std::sync::Arc::new(OutboundPolicy { trunks: self.trunks.iter().map(policy).collect() })
     }
 }
 

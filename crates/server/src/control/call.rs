@@ -6,7 +6,7 @@ use offhook_call_control::CallControl;
 use offhook_engine_api::{Synthesizer, Voice};
 use offhook_engines::websocket::BridgeLeg;
 use offhook_sip_proto::dialog::Obituary;
-use offhook_sip_proto::endpoint::Peer;
+use offhook_sip_proto::endpoint::Destination;
 use offhook_time::Time;
 
 use crate::worker::{PlantedPanic, Slot};
@@ -34,8 +34,7 @@ pub(super) struct ControlCall {
     pub speaking: BTreeMap<u32, VoiceKey>,
     pub bridge: Option<BridgeLeg>,
     /// Kept outside of what may unwind: enough to say BYE and to write the record.
-    pub obituary: Option<Obituary>,
-    pub peer: Option<Peer>,
+    pub obituary: Option<(Obituary, Destination)>,
     pub facts: u64,
     /// The machine said that nothing follows.
     pub ended: bool,

@@ -17,6 +17,10 @@ impl Control {
                 "host '{bare}' is a name: write its address, names are not resolved yet"
             )));
         }
-        self.config.outbound().check_uri(&uri).map_err(|why| Refusal::not_allowed(why.to_string()))
+        self.config
+            .outbound()
+            .check_uri(&uri, None)
+            .map(|_| ())
+            .map_err(|why| Refusal::not_allowed(why.to_string()))
     }
 }

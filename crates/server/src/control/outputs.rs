@@ -255,13 +255,12 @@ impl Control {
         let cause = EndCause::InternalError;
         let row = cause.row();
         let reason = format!("Q.850;cause={};text=\"{}\"", row.q850, row.text);
-        let bye =
-            call.obituary.as_ref().and_then(|obituary| obituary.bye(&reason).map(|bye| (obituary, bye)));
-        let action = bye.zip(call.peer).map(|((obituary, request), peer)| SipAction::Request {
+        let bye = call.obituary.as_ref().and_then(|(obituary, to)| obituary.bye(&reason).zip(Some(*to)));
+        let action = bye.map(|(request, destination)| SipAction::Request {
             // No call numbers its own transactions this high.
             transaction: TransactionId::client(u64::from(u32::MAX)),
             request,
-            destination: obituary.last_state().destination(&peer),
+            destination,
         });
         call.ended = true;
         let fact = Fact {

@@ -32,6 +32,15 @@ pub(super) fn note(fact: &Fact) {
             metrics::counter!("offhook_transfers_total", "outcome" => outcome).increment(1);
             tracing::info!(call_id, outcome, status, "transfer ends");
         }
+        CallEvent::NextHopRefused { address } => {
+            metrics::counter!("offhook_next_hops_refused_total").increment(1);
+            tracing::warn!(
+                call_id,
+                %address,
+                "the peer's Contact or Record-Route leads to an address of no trunk: \
+                 requests go to where its own messages come from"
+            );
+        }
         CallEvent::RtpTimeout => tracing::warn!(call_id, "no RTP comes"),
         event @ (CallEvent::CallRinging
         | CallEvent::CallAnswered { .. }

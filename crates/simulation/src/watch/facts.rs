@@ -74,6 +74,7 @@ impl FactWatch {
             | CallEvent::BargeIn { .. }
             | CallEvent::ToolFinished { .. }
             | CallEvent::Outcome { .. }
+            | CallEvent::NextHopRefused { .. }
             | CallEvent::RtpTimeout
             | CallEvent::RtpResumed
             | CallEvent::EngineFailed { .. }
@@ -150,6 +151,7 @@ mod tests {
             bot: empty(),
             bot_version: empty(),
             direction: empty(),
+            trunk: None,
         };
         watch.take(&fact(0, started)).unwrap();
         watch

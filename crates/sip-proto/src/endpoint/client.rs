@@ -179,7 +179,8 @@ impl Endpoint {
         let Some(invite) = &entry.invite else { return };
         let Ok(mut dialog) = Dialog::uac(invite, response) else { return };
         let ack = dialog.ack(invite);
-        let destination = dialog.destination(&peer);
+        // Whoever judges next hops is lost with the call: nothing is sent but to where the 2xx came from.
+        let destination = Destination::Peer(peer);
         self.send_ack(Some(number), ack, destination);
         self.start_client(None, dialog.request(Method::Bye), destination, now);
     }
