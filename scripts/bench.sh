@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Measures a release server on this machine, row by row of the table in benches/README.md. One line of JSON each.
 #
-#   scripts/bench.sh [ROW...]       without a row: all (about 15 minutes on a quiet machine)
+#   scripts/bench.sh [ROW...]       without a row: all (about 12 minutes with SECONDS_EACH=10)
 #
-# SECONDS_EACH (default 20) is how long a row measures; OFFHOOK names another binary to measure.
+# SECONDS_EACH (default 10) is how long a run measures, REPEAT (default 3) how often a latency row runs: it says median
+# and worst. A load row has a server of its own, so that its memory per call is that of a fresh process. OFFHOOK names
+# another binary to measure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seconds=${SECONDS_EACH:-20}
+seconds=${SECONDS_EACH:-10}
+repeat=${REPEAT:-3}
 offhook=${OFFHOOK:-${CARGO_TARGET_DIR:-target}/release/offhook}
 
 # name | bench | bot | further options
@@ -21,9 +24,11 @@ echo-duplicates      | latency | echo          | --duplicate 5
 echo-loss            | latency | echo          | --loss 5
 echo-after-jitter    | latency | echo          | --jitter 60 --impaired-for 5
 echo-200-calls       | load    | echo          | --calls 200
+echo-800-calls       | load    | echo          | --calls 800
 bridge-200-calls     | load    | bridge-16k-raw | --calls 200
-echo-knee            | load    | echo          | --calls 1200 --knee
-bridge-knee          | load    | bridge-16k-raw | --calls 800 --knee
+bridge-500-calls     | load    | bridge-16k-raw | --calls 500
+echo-knee            | load    | echo          | --calls 1200 --knee --from 600
+bridge-knee          | load    | bridge-16k-raw | --calls 1000 --knee --from 300
 set-ups              | cps     | echo          | --window 16
 '
 
@@ -34,15 +39,21 @@ main() {
     done
     folder=$(mktemp -d)
     trap stop EXIT
-    start_application
-    start_server
     echo "machine: $(nproc) x$(sed -n '/^model name/{s/.*://p;q}' /proc/cpuinfo), Linux $(uname -r), load $(cut -d' ' -f1-3 /proc/loadavg), $(git describe --always --dirty)" >&2
 
     local name bench bot options wrong=0
     while IFS='|' read -r name bench bot options; do
-        name=${name// /}
+        name=${name// /} bench=${bench// /}
         [ -n "$name" ] && { [ $# -eq 0 ] || [[ " $* " == *" $name "* ]]; } || continue
-        echo "== $name: offhook bench ${bench// /} sip:${bot// /}@$sip --seconds $seconds$options" >&2
+        if [ "$bench" = load ] || [ -z "${server:-}" ]; then
+            stop_processes
+            start_processes
+        fi
+        case $bench in
+            latency) options+=" --repeat $repeat" ;;
+            load) options+=" --application-pid $application" ;;
+        esac
+        echo "== $name: offhook bench $bench sip:${bot// /}@$sip --seconds $seconds$options" >&2
         # shellcheck disable=SC2086
         "$offhook" bench $bench "sip:${bot// /}@$sip" --pid "$server" --seconds "$seconds" --json $options </dev/null |
             sed "s/^/$name\t/" || { wrong=$((wrong + 1)); echo "bench: $name failed" >&2; }
@@ -50,20 +61,19 @@ main() {
     [ "$wrong" -eq 0 ] || die "$wrong rows failed"
 }
 
-# The application behind the bridge bots: it returns what it hears.
-start_application() {
-    "$offhook" echo-application >"$folder/application" 2>&1 &
+# The application behind the bridge bots, which returns what it hears, and the server.
+start_processes() {
+    "$offhook" echo-application >"$folder/application" 2>"$folder/application.log" &
     application=$!
     wait_for "$folder/application" '^ws://'
     bridge=$(grep -m1 '^ws://' "$folder/application")
-}
-
-start_server() {
     NO_COLOR=1 RUST_LOG=info "$offhook" serve --sip 127.0.0.1:0 --api 127.0.0.1:0 --bridge "$bridge" --data "$folder/data" \
         >"$folder/server" 2>&1 &
     server=$!
     wait_for "$folder/server" 'ready for calls'
     sip=$(sed -n 's/.*ready for calls.* sip=\([^ ]*\).*/\1/p' "$folder/server")
+    # Speech engines warm up in processes of their own: they have their moment before anything is measured.
+    sleep 2
 }
 
 wait_for() {
@@ -76,9 +86,15 @@ wait_for() {
     die "not up after 10 s"
 }
 
-stop() {
+stop_processes() {
     kill ${server:-} ${application:-} 2>/dev/null || true
-    wait 2>/dev/null || true
+    wait ${server:-} ${application:-} 2>/dev/null || true
+    rm -rf "$folder/data"
+    server= application=
+}
+
+stop() {
+    stop_processes
     rm -rf "$folder"
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_caller::bench::cps::{self, CpsOptions};
 use offhook_caller::bench::latency::{self, LatencyOptions};
 use offhook_caller::bench::load::{self, LoadOptions, LoadSize};
-use offhook_caller::bench::{Verdict, json_line};
+use offhook_caller::bench::{Verdict, json_line, repeat};
 use offhook_caller::call::Stop;
 use offhook_caller::impair::Impairment;
 use offhook_caller::reflector::Reflector;
@@ -51,6 +51,31 @@ fn a_bad_line_shows_as_what_it_is() {
 }
 
 #[test]
+fn several_runs_are_told_as_median_and_worst() {
+    let _alone = alone();
+    let reflector = Reflector::start(LOCAL, false).unwrap();
+    let mut options = LatencyOptions::to(reflector.uri());
+    options.measure = Duration::from_secs(2);
+    options.reflector = false;
+
+    let report = repeat::run(&options, 3, &Stop::default()).unwrap();
+
+    assert_eq!((report.runs, report.each.len()), (3, 3));
+    assert!(
+        report.p99_ms.worst >= report.p99_ms.median && report.p50_ms.median < 3.0,
+        "{}",
+        json_line(&report)
+    );
+    let spoiled = report.each.iter().filter(|run| run.verdict == Verdict::MachineTooNoisy).count();
+    assert_eq!(report.spoiled, spoiled);
+    let counts = |run: &&offhook_caller::bench::latency::LatencyReport| {
+        spoiled == 3 || run.verdict == Verdict::Measured
+    };
+    let largest = report.each.iter().filter(counts).map(|run| run.all.added_ms.p99).fold(0.0, f64::max);
+    assert_eq!(report.p99_ms.worst, largest);
+}
+
+#[test]
 fn fifty_calls_at_once_lose_nothing() {
     let _alone = alone();
     let reflector = Reflector::start(LOCAL, false).unwrap();
@@ -59,6 +84,7 @@ fn fifty_calls_at_once_lose_nothing() {
     options.hold = Duration::from_secs(2);
     options.settle = Duration::from_millis(300);
     options.server_pid = Some(std::process::id());
+    options.application_pid = Some(std::process::id());
 
     let report = load::run(&options, &Stop::default()).unwrap();
 
@@ -67,7 +93,12 @@ fn fifty_calls_at_once_lose_nothing() {
     // On a machine that is busy with something else nobody is on time: the report has to say so, and does.
     let is_quiet = report.verdict == Verdict::Measured;
     assert!(!is_quiet || (step.loss_percent == 0.0 && step.packets > 4700), "{}", json_line(&report));
-    assert!(step.cpu_ms_per_call_second.is_some_and(|cost| cost > 0.0), "{}", json_line(&report));
+    // Server, application and caller are one process here: each took the same, and the sum counts all three.
+    let took =
+        [step.cpu_ms_per_call_second, step.application_ms_per_call_second, step.caller_ms_per_call_second];
+    assert!(took.iter().all(|cost| cost.is_some_and(|cost| cost > 0.0)), "{}", json_line(&report));
+    let sum: f64 = took.iter().flatten().sum();
+    assert!((step.processors - sum * 50.0 / 1000.0).abs() < 0.01, "{}", json_line(&report));
 }
 
 #[test]

@@ -41,6 +41,20 @@ pub fn set_realtime_priority(priority: i32) -> Result<(), RealtimeRefused> {
     if result == 0 { Ok(()) } else { Err(RealtimeRefused { priority, cause: io::Error::last_os_error() }) }
 }
 
+/// Keeps up to `octets` of what a thread freed at the end of its heap, instead of 128 KiB. A thread whose memory goes
+/// up and down by more than that every few milliseconds (a burst of frames, sent and freed) otherwise returns it to the
+/// kernel and asks for it again page by page. Call it before threads are started.
+pub fn keep_freed_memory(octets: u32) {
+    // What is larger than this has its own mapping and goes back at once; said because naming a limit for the heap's end
+    // switches off glibc's own adjustment of this one.
+    const OWN_MAPPING: libc::c_int = 1 << 20;
+    // SAFETY: mallopt only sets numbers of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, octets.min(1 << 30) as libc::c_int);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, OWN_MAPPING);
+    }
+}
+
 /// Makes the child of `command` die (SIGKILL) when the thread that spawns it does: spawn from a thread that lives as
 /// long as the process, or the child is gone early.
 pub fn kill_with_parent(command: &mut Command) {

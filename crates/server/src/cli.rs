@@ -243,6 +243,9 @@ pub enum BenchCommand {
         /// Calls at once.
         #[arg(long, default_value_t = 1)]
         calls: usize,
+        /// Measures so often, and says median and worst.
+        #[arg(long, default_value_t = 1, value_name = "TIMES")]
+        repeat: usize,
         /// Percent of our packets that are lost.
         #[arg(long, default_value_t = 0.0)]
         loss: f64,
@@ -270,6 +273,12 @@ pub enum BenchCommand {
         /// Search for the most calls that are served well, up to `--calls`.
         #[arg(long)]
         knee: bool,
+        /// Where the search begins.
+        #[arg(long, default_value_t = 100, requires = "knee")]
+        from: usize,
+        /// The process of the application behind the server, for its CPU.
+        #[arg(long, value_name = "PID")]
+        application_pid: Option<u32>,
         /// Threads of the caller.
         #[arg(long, default_value_t = 1)]
         threads: usize,

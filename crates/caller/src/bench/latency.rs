@@ -172,10 +172,11 @@ fn fleet(options: &LatencyOptions, target: Target) -> Fleet {
         impairment: options.impairment.filter(|impairment| !impairment.is_none()),
         impaired_for: options.impaired_for,
         server_pid: options.server_pid,
+        application_pid: None,
     }
 }
 
-/// The same calls on a clean line through a bare reflector, for at most five seconds.
+/// The same calls on a clean line through a bare reflector, for at most three seconds.
 fn through_reflector(
     options: &LatencyOptions,
     target: &Target,
@@ -185,7 +186,7 @@ fn through_reflector(
     let clean = LatencyOptions { impairment: None, impaired_for: None, server_pid: None, ..options.clone() };
     let mut fleet = fleet(&clean, Target::parse(&reflector.uri())?);
     fleet.settle = Duration::from_millis(200);
-    fleet.hold = options.measure.min(Duration::from_secs(5));
+    fleet.hold = options.measure.min(Duration::from_secs(3));
     let result = fleet::run(&fleet, stop)?;
     let delays: Vec<_> = result
         .lines

@@ -34,6 +34,8 @@ pub struct LoadOptions {
     pub law: Law,
     /// The server's process, for its CPU and memory.
     pub server_pid: Option<u32>,
+    /// The process of the application behind the server, for its CPU: it shares the machine.
+    pub application_pid: Option<u32>,
     /// Runs the same number of calls against a bare reflector too.
     pub reflector: bool,
     /// Threads that send and receive; 1 is right on two cores.
@@ -56,6 +58,7 @@ impl LoadOptions {
             limits: LoadLimits::default(),
             law: Law::Mu,
             server_pid: None,
+            application_pid: None,
             reflector: true,
             threads: 1,
             realtime: true,
@@ -147,6 +150,12 @@ pub struct LoadStep {
     pub server: Option<ServerCost>,
     /// CPU-milliseconds of the server per second of one call.
     pub cpu_ms_per_call_second: Option<f64>,
+    /// The same of the application behind it.
+    pub application_ms_per_call_second: Option<f64>,
+    /// The same of this caller.
+    pub caller_ms_per_call_second: Option<f64>,
+    /// What the three took together, in processors.
+    pub processors: f64,
     /// KiB of memory per call, against before the first call of the run.
     pub kib_per_call: Option<f64>,
     /// Within the limits, no call failed.
@@ -192,7 +201,8 @@ pub fn run(options: &LoadOptions, stop: &Stop) -> Result<LoadReport, CallerError
         verdict: Verdict::of(reflector.as_ref().map(|step| step.lateness_ms.p99), own_p99),
         machine: watch.finish(),
         method: "each call sends and receives 50 packets a second; lateness is arrival less RTP time against the \
-                 call's own best; CPU is user and system time of the server's process in the measured window",
+                 call's own best; CPU is user and system time of each process in the measured window; memory is resident, at its \
+                 end against before the first call: per call it means something in a fresh server only",
         steps,
         reflector,
     })
@@ -244,6 +254,7 @@ fn step(
         impairment: None,
         impaired_for: None,
         server_pid: before.map(|usage| usage.pid()),
+        application_pid: before.and(options.application_pid),
     };
     let result = fleet::run(&fleet, stop)?;
     Ok((summed_up(&result, calls, options.limits, before.map(|usage| usage.rss_kib())), result.realtime))
@@ -291,6 +302,9 @@ fn summed_up(
         None
     };
     let held = result.lines.len();
+    let per_call_second = |cost: ServerCost| {
+        (held > 0 && cost.seconds > 0.0).then(|| rounded(cost.cpu_ms / cost.seconds / held as f64))
+    };
     let grown = result.cost.zip(rss_before_kib).map(|(cost, before)| cost.rss_kib as f64 - before as f64);
     LoadStep {
         calls,
@@ -303,10 +317,17 @@ fn summed_up(
         worst_call_p99_ms: streams.iter().map(|stream| stream.lateness_ms.p99).fold(0.0, f64::max),
         max_gap_ms: streams.iter().map(|stream| stream.max_gap_ms).fold(0.0, f64::max),
         own_lateness_ms: result.own_lateness_ms(),
-        cpu_ms_per_call_second: result
-            .cost
-            .filter(|cost| held > 0 && cost.seconds > 0.0)
-            .map(|cost| rounded(cost.cpu_ms / cost.seconds / held as f64)),
+        cpu_ms_per_call_second: result.cost.and_then(per_call_second),
+        application_ms_per_call_second: result.application_cost.and_then(per_call_second),
+        caller_ms_per_call_second: result.own_cost.and_then(per_call_second),
+        processors: rounded(
+            [result.cost, result.application_cost, result.own_cost]
+                .into_iter()
+                .flatten()
+                .filter(|cost| cost.seconds > 0.0)
+                .map(|cost| cost.cpu_ms / cost.seconds / 1000.0)
+                .sum(),
+        ),
         kib_per_call: grown.filter(|_| held > 0).map(|grown| rounded(grown / held as f64)),
         server: result.cost,
         within_limits: failure.is_none(),

@@ -1,10 +1,12 @@
 //! `offhook bench`: latency, load and call set-ups per second, each beside a bare reflector in the same run.
 //!
 //! A noisy machine is told apart from a slow server by [`Verdict`]; see [`latency`], [`load`] and [`cps`].
+//! [`repeat`] says what of several runs is luck.
 
 pub mod cps;
 pub mod latency;
 pub mod load;
+pub mod repeat;
 
 use serde::Serialize;
 

@@ -49,6 +49,8 @@ pub(crate) struct Fleet {
     pub impaired_for: Option<Duration>,
     /// The server's process.
     pub server_pid: Option<u32>,
+    /// The process of the application behind the server.
+    pub application_pid: Option<u32>,
 }
 
 /// What became of it.
@@ -66,6 +68,10 @@ pub(crate) struct FleetResult {
     pub clean_from: Option<Time>,
     /// The server's cost in the window.
     pub cost: Option<ServerCost>,
+    /// The application's cost in the window.
+    pub application_cost: Option<ServerCost>,
+    /// Our own cost in the window.
+    pub own_cost: Option<ServerCost>,
     /// Whether all workers ran at real-time priority.
     pub realtime: bool,
 }
@@ -96,7 +102,9 @@ pub(crate) fn run(fleet: &Fleet, stop: &Stop) -> Result<FleetResult, CallerError
 
     running.tell(|| Command::BeginWindow);
     let began = clock::now();
-    let usage = fleet.server_pid.and_then(Usage::of);
+    let begin = |pid: Option<u32>| pid.and_then(Usage::of);
+    let usage = begin(fleet.server_pid);
+    let others = (begin(fleet.application_pid), begin(Some(std::process::id())));
     let impaired_for =
         fleet.impaired_for.filter(|_| fleet.impairment.is_some()).unwrap_or(fleet.hold).min(fleet.hold);
     running.stay(impaired_for, stop)?;
@@ -107,7 +115,9 @@ pub(crate) fn run(fleet: &Fleet, stop: &Stop) -> Result<FleetResult, CallerError
         running.stay(fleet.hold - impaired_for, stop)?;
     }
     let window = clock::now().since(began);
-    let cost = usage.and_then(|usage| usage.until_now());
+    let so_far = |usage: Option<Usage>| usage.and_then(|usage| usage.until_now());
+    let cost = so_far(usage);
+    let (application_cost, own_cost) = (so_far(others.0), so_far(others.1));
     running.tell(|| Command::EndWindow);
 
     running.release()?;
@@ -115,6 +125,8 @@ pub(crate) fn run(fleet: &Fleet, stop: &Stop) -> Result<FleetResult, CallerError
     result.window = window;
     result.clean_from = clean_from;
     result.cost = cost;
+    result.application_cost = application_cost;
+    result.own_cost = own_cost;
     Ok(result)
 }
 

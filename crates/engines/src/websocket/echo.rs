@@ -43,11 +43,24 @@ impl Drop for EchoApplication {
 
 /// Runs an [`EchoApplication`] on a thread of its own: every text and binary message is returned at once.
 pub fn echo_application(listener: TcpListener) -> io::Result<EchoApplication> {
+    start(listener, false)
+}
+
+/// The same at real-time priority where the system allows it, for benches: what an application adds should not be what
+/// the machine's other work adds.
+pub fn realtime_echo_application(listener: TcpListener) -> io::Result<EchoApplication> {
+    start(listener, true)
+}
+
+fn start(listener: TcpListener, realtime: bool) -> io::Result<EchoApplication> {
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new().name("echo-application".into()).spawn(move || {
+        if realtime {
+            super::ask_for_realtime("echo-application");
+        }
         tokio::task::LocalSet::new().block_on(&runtime, async move {
             tokio::select! {
                 _ = stopped => {}

@@ -41,6 +41,9 @@ impl BridgeHub {
         let queue = Arc::clone(&uplink);
         let hub = Hub { uplink, wake, commands, pushed: AtomicBool::new(false), ids: AtomicU32::new(0) };
         std::thread::Builder::new().name("bridge".into()).spawn(move || {
+            if config.realtime {
+                super::ask_for_realtime("bridge");
+            }
             let inner = Inner { config, uplink: queue, outboxes: RefCell::default() };
             tokio::task::LocalSet::new().block_on(&runtime, async move {
                 if let Err(error) = run(inner, woken, received).await {

@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use offhook_audio::Frame;
+use offhook_linux_ffi::set_realtime_priority;
 
-pub use echo::{EchoApplication, echo_application};
+pub use echo::{EchoApplication, echo_application, realtime_echo_application};
 pub use hub::BridgeHub;
 pub use leg::{BridgeLeg, BridgeUplink};
 
@@ -49,6 +50,9 @@ pub struct BridgeConfig {
     /// Bytes of audio that are read ahead of the line for one call before its socket is left unread. What lies
     /// within it a `clear` withdraws at once.
     pub read_ahead_bytes: usize,
+    /// Real-time priority for the hub's thread, where the system allows it: below the media workers, above everything
+    /// that may take its time. An answer that waits for an ordinary thread misses its packet.
+    pub realtime: bool,
 }
 
 impl Default for BridgeConfig {
@@ -59,7 +63,19 @@ impl Default for BridgeConfig {
             socket_backlog_frames: 50,
             socket_buffer: 4096,
             read_ahead_bytes: 256 * 1024,
+            realtime: false,
         }
+    }
+}
+
+/// Priority of threads that pass frames on between a media worker and an application: just below the workers.
+const REALTIME_PRIORITY: i32 = 9;
+
+/// Asks for real-time priority for the calling thread and says in the log what came of it.
+fn ask_for_realtime(thread: &'static str) {
+    match set_realtime_priority(REALTIME_PRIORITY) {
+        Ok(()) => tracing::info!(thread, "real-time priority on"),
+        Err(error) => tracing::info!(thread, %error, "real-time priority off"),
     }
 }
 

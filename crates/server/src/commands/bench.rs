@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use offhook_caller::bench::{cps, json_line, latency, load};
+use offhook_caller::bench::{cps, json_line, latency, load, repeat};
 use offhook_caller::impair::Impairment;
 use serde::Serialize;
 
@@ -12,7 +12,16 @@ use crate::cli::{BenchArgs, BenchCommand};
 pub(super) fn run(command: BenchCommand) -> anyhow::Result<ExitCode> {
     let stop = super::stop_on_interrupt();
     match command {
-        BenchCommand::Latency { common, calls, loss, jitter, reorder, duplicate, impaired_for } => {
+        BenchCommand::Latency {
+            common,
+            calls,
+            repeat: times,
+            loss,
+            jitter,
+            reorder,
+            duplicate,
+            impaired_for,
+        } => {
             let impairment = Impairment {
                 loss_percent: loss,
                 jitter_ms: jitter,
@@ -29,11 +38,14 @@ pub(super) fn run(command: BenchCommand) -> anyhow::Result<ExitCode> {
                 seed: common.seed,
                 ..latency::LatencyOptions::to(common.uri.clone())
             };
-            print(&common, &latency::run(&options, &stop)?);
+            match times {
+                1 => print(&common, &latency::run(&options, &stop)?),
+                times => print(&common, &repeat::run(&options, times, &stop)?),
+            }
         }
-        BenchCommand::Load { common, calls, knee, threads } => {
+        BenchCommand::Load { common, calls, knee, from, application_pid, threads } => {
             let size = if knee {
-                load::LoadSize::Knee { from: 100.min(calls), most: calls }
+                load::LoadSize::Knee { from: from.min(calls), most: calls }
             } else {
                 load::LoadSize::Calls(calls)
             };
@@ -41,6 +53,7 @@ pub(super) fn run(command: BenchCommand) -> anyhow::Result<ExitCode> {
                 size,
                 hold: seconds(common.seconds, "--seconds")?,
                 server_pid: common.pid,
+                application_pid,
                 reflector: !common.no_reflector,
                 threads,
                 seed: common.seed,

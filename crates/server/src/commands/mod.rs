@@ -57,7 +57,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn echo_application(listen: std::net::SocketAddr) -> anyhow::Result<ExitCode> {
-    let application = offhook_engines::websocket::echo_application(std::net::TcpListener::bind(listen)?)?;
+    let application =
+        offhook_engines::websocket::realtime_echo_application(std::net::TcpListener::bind(listen)?)?;
     println!("ws://{}/", application.address());
     wait_for_interrupt()?;
     Ok(ExitCode::SUCCESS)
