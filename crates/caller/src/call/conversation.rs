@@ -372,8 +372,8 @@ impl Conversation<'_> {
     fn handle_media(&mut self, at: usize, now: Time) {
         while let Some(event) = self.legs.get(at).and_then(|leg| leg.media.as_ref()?.poll_event()) {
             match event {
-                MediaEvent::Done(spoken) => {
-                    self.tell(format!("said {}", spoken.name));
+                MediaEvent::Done(name) => {
+                    self.tell(format!("said {name}"));
                     self.director.handle_done(now);
                 }
                 MediaEvent::Key(key) => self.tell(format!("they pressed {key}")),
@@ -396,8 +396,7 @@ impl Conversation<'_> {
         };
         match act {
             Act::Say(speech) => {
-                let voiced = listen::trim(&speech.samples).unwrap_or(0..speech.samples.len());
-                media.say(&speech.name, &speech.samples, voiced);
+                media.say(&speech.name, &speech.samples);
                 self.tell(format!("saying {}", speech.name));
             }
             Act::Press(digits) => {
@@ -453,6 +452,7 @@ impl Conversation<'_> {
                 .answered
                 .map_or(0.0, |answered| rounded(ended.since(answered).as_secs_f64() * 1000.0)),
             codec: law.map(|law| law.name().to_owned()),
+            answered_monotonic_ns: self.answered.map(Time::as_nanos),
             turns,
             received,
             sent,

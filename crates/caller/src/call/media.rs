@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,6 +13,7 @@ use offhook_time::Time;
 use crate::CallerError;
 use crate::call::record::{FarTrack, Tracks};
 use crate::call::report::SendReport;
+use crate::call::sent::SentLog;
 use crate::clock;
 use crate::g711::Law;
 use crate::impair::{Impairer, Impairment};
@@ -52,7 +52,7 @@ impl MediaSocket {
 #[derive(Debug)]
 enum Command {
     Remote(sdp::Remote),
-    Say { name: String, samples: Vec<i16>, voiced: Range<usize> },
+    Say { name: String, samples: Vec<i16> },
     Press(String),
     Finish,
 }
@@ -61,7 +61,7 @@ enum Command {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum MediaEvent {
     /// Everything that was asked for is said or pressed.
-    Done(Spoken),
+    Done(String),
     /// They pressed a key.
     Key(char),
 }
@@ -132,9 +132,9 @@ impl Media {
         self.tell(Command::Remote(remote));
     }
 
-    /// Says `samples`, of which `voiced` is speech.
-    pub fn say(&self, name: &str, samples: &[i16], voiced: Range<usize>) {
-        self.tell(Command::Say { name: name.to_owned(), samples: samples.to_vec(), voiced });
+    /// Says `samples`.
+    pub fn say(&self, name: &str, samples: &[i16]) {
+        self.tell(Command::Say { name: name.to_owned(), samples: samples.to_vec() });
     }
 
     /// Presses keys.
@@ -169,20 +169,8 @@ impl Media {
 /// Something to say, and how much of it is said.
 #[derive(Debug)]
 enum Saying {
-    Speech {
-        name: String,
-        samples: Vec<i16>,
-        voiced: Range<usize>,
-        at: usize,
-        onset: Option<Time>,
-        end: Option<Time>,
-    },
-    Keys {
-        name: String,
-        keys: KeySender,
-        onset: Option<Time>,
-        end: Option<Time>,
-    },
+    Speech { name: String, samples: Vec<i16>, at: usize },
+    Keys { name: String, keys: KeySender },
 }
 
 struct Talker {
@@ -202,7 +190,9 @@ struct Talker {
     lateness_ms: Vec<f64>,
     digits: String,
     said: Vec<i16>,
-    spoken: Vec<Spoken>,
+    log: SentLog,
+    /// The first packet of what is being said.
+    saying_from: Option<usize>,
     far: FarSpeech,
     far_track: FarTrack,
     meter: ContinuityMeter,
@@ -238,7 +228,8 @@ impl Talker {
             lateness_ms: Vec::new(),
             digits: String::new(),
             said: Vec::new(),
-            spoken: Vec::new(),
+            log: SentLog::new(),
+            saying_from: None,
             far: FarSpeech::new(),
             far_track: FarTrack::new(started),
             meter: ContinuityMeter::new(),
@@ -262,20 +253,13 @@ impl Talker {
             while let Ok(command) = commands.try_recv() {
                 match command {
                     Command::Remote(remote) => self.set_remote(remote),
-                    Command::Say { name, samples, voiced } => self.queue.push_back(Saying::Speech {
-                        name,
-                        samples,
-                        voiced,
-                        at: 0,
-                        onset: None,
-                        end: None,
-                    }),
-                    Command::Press(digits) => self.queue.push_back(Saying::Keys {
-                        keys: KeySender::new(&digits),
-                        name: digits,
-                        onset: None,
-                        end: None,
-                    }),
+                    Command::Say { name, samples } => {
+                        self.queue.push_back(Saying::Speech { name, samples, at: 0 });
+                    }
+                    Command::Press(digits) => {
+                        let keys = KeySender::new(&digits);
+                        self.queue.push_back(Saying::Keys { keys, name: digits });
+                    }
                     Command::Finish => return,
                 }
             }
@@ -301,52 +285,56 @@ impl Talker {
         let mut frame = [0i16; FRAME];
         let mut event = None;
         let mut finished = None;
+        if !self.queue.is_empty() {
+            self.saying_from.get_or_insert(self.log.next());
+        }
         match self.queue.front_mut() {
-            Some(Saying::Speech { name, samples, voiced, at, onset, end }) => {
+            Some(Saying::Speech { name, samples, at }) => {
                 let next = (*at + FRAME).min(samples.len());
                 let part = samples.get(*at..next).unwrap_or_default();
                 frame[..part.len()].copy_from_slice(part);
-                if next > voiced.start && onset.is_none() {
-                    *onset = Some(now);
-                }
-                if *at < voiced.end {
-                    *end = Some(now);
-                }
                 *at = next;
                 if next >= samples.len() {
-                    finished = Some((name.clone(), *onset, *end));
+                    finished = Some((name.clone(), false));
                 }
             }
-            Some(Saying::Keys { name, keys, onset, end }) => match keys.next(self.timestamp) {
+            Some(Saying::Keys { name, keys }) => match keys.next(self.timestamp) {
                 Some(KeyPacket::Event { payload, timestamp, marker }) => {
-                    onset.get_or_insert(now);
-                    *end = Some(now);
                     event = self.remote.telephone_event.map(|kind| (kind, payload, timestamp, marker));
                 }
                 Some(KeyPacket::Pause) => {}
                 None => {
                     self.digits.push_str(name);
-                    finished = Some((name.clone(), *onset, *end));
+                    finished = Some((name.clone(), true));
                 }
             },
             None => {}
         }
         match event {
-            Some((kind, payload, timestamp, marker)) => self.send(kind, marker, timestamp, &payload, now),
+            Some((kind, payload, timestamp, marker)) => {
+                if self.remote.receives {
+                    self.log.key(payload[1] & 0x80 != 0, timestamp);
+                }
+                self.send(kind, marker, timestamp, &payload, now);
+            }
             None => {
                 let payload = frame.map(|sample| law.encode(sample));
+                if self.remote.receives {
+                    self.log.audio(&payload.map(|octet| law.decode(octet)));
+                }
                 let marker = std::mem::take(&mut self.marker);
                 self.send(law.payload_type(), marker, self.timestamp, &payload, now);
             }
         }
         self.said.extend_from_slice(&frame);
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
-        if let Some((name, onset, end)) = finished {
+        if let Some((name, is_keys)) = finished {
             self.queue.pop_front();
-            let spoken = Spoken { name, onset: onset.unwrap_or(now), end: end.unwrap_or(now) };
-            self.spoken.push(spoken.clone());
+            if let Some(from) = self.saying_from.take() {
+                self.log.said(name.clone(), from, is_keys);
+            }
             // Whoever started us is gone only when the call is: nobody waits for this then.
-            let _ = self.events.send(MediaEvent::Done(spoken));
+            let _ = self.events.send(MediaEvent::Done(name));
         }
         let talking = self.far.talking_since(now).map_or(0, Time::as_nanos);
         self.far_state.talking_since.store(talking, Ordering::Relaxed);
@@ -375,9 +363,13 @@ impl Talker {
         }
     }
 
-    fn transmit(&self, packet: &[u8]) {
+    fn transmit(&mut self, packet: &[u8]) {
+        let now = clock::now();
         // A datagram that the kernel does not take is lost, as on any network.
-        let _ = self.socket.send_to(packet, self.remote.address);
+        let sent = self.socket.send_to(packet, self.remote.address).is_ok();
+        if let (true, Some(sent)) = (sent, Packet::parse(packet)) {
+            self.log.reached_the_wire(usize::from(self.sequence.wrapping_sub(sent.sequence)), now);
+        }
     }
 
     fn handle_packet(&mut self, bytes: &[u8], arrived: Time) {
@@ -415,16 +407,12 @@ impl Talker {
 
     fn finish(mut self, realtime: bool) -> MediaResult {
         // What was cut short was heard as far as it went.
-        if let Some(
-            Saying::Speech { name, onset: Some(onset), end, .. }
-            | Saying::Keys { name, onset: Some(onset), end, .. },
-        ) = self.queue.pop_front()
-        {
-            self.spoken.push(Spoken {
-                name: format!("{name} (cut short)"),
-                onset,
-                end: end.unwrap_or(onset),
-            });
+        if let (Some(saying), Some(from)) = (self.queue.pop_front(), self.saying_from) {
+            let (name, is_keys) = match saying {
+                Saying::Speech { name, .. } => (name, false),
+                Saying::Keys { name, .. } => (name, true),
+            };
+            self.log.said(format!("{name} (cut short)"), from, is_keys);
         }
         MediaResult {
             sent: SendReport {
@@ -435,7 +423,7 @@ impl Talker {
             },
             received: self.meter.finish(),
             heard: self.far.segments().to_vec(),
-            spoken: self.spoken,
+            spoken: self.log.spoken(),
             keys: self.keys,
             tracks: Tracks { started: self.started, caller: self.said, far: self.far_track.into_samples() },
         }

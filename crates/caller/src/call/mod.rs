@@ -7,6 +7,7 @@ mod media;
 mod options;
 mod record;
 mod report;
+mod sent;
 mod signalling;
 
 pub use options::{CallOptions, OnRefer, Stop, Transport};

@@ -22,6 +22,9 @@ pub struct CallReport {
     pub duration_ms: f64,
     /// The codec of the answer (`PCMU`, `PCMA`).
     pub codec: Option<String>,
+    /// When it was answered, in nanoseconds of this machine's `CLOCK_MONOTONIC`: joins the turns with what a server on
+    /// the same machine (its ledger counts on the same clock) or a capture says.
+    pub answered_monotonic_ns: Option<u64>,
     /// The turns, in order.
     pub turns: TurnLedger,
     /// What we received as RTP.

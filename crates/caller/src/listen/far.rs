@@ -1,4 +1,5 @@
-//! When the far side talks, by the level of each packet.
+//! When the far side talks, by the level of each packet: an audible packet is above -45 dBFS, and they talk from the
+//! first of three audible packets within five.
 
 use std::time::Duration;
 

@@ -4,11 +4,13 @@
 //! its ledger.
 
 mod continuity;
+mod edges;
 mod far;
 mod turns;
 mod utterances;
 
 pub use continuity::{Continuity, ContinuityMeter, LatenessBucket, RtpSeen};
+pub use edges::{Loudness, speech};
 pub use far::{FarSpeech, Segment, VOICED_RMS, rms};
 pub use turns::{BargeIn, Spoken, Turn, TurnLedger, ledger};
 pub use utterances::{Utterance, split, trim};

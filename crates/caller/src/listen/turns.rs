@@ -13,9 +13,9 @@ use crate::statistics::{Summary, rounded};
 pub struct Spoken {
     /// The file, the utterance's number, or the digits.
     pub name: String,
-    /// When the first voiced packet left.
+    /// When its first packet of [speech](crate::listen::speech) reached the wire, or the first packet of the key.
     pub onset: Time,
-    /// When the last voiced packet left.
+    /// When its last packet of speech reached the wire, or the first that says that the key was released.
     pub end: Time,
 }
 
@@ -35,13 +35,13 @@ pub struct TurnLedger {
 pub struct Turn {
     /// What we said.
     pub said: String,
-    /// When our first voiced packet left.
+    /// When our first packet of speech left.
     pub caller_start_ms: f64,
-    /// When our last voiced packet left.
+    /// When our last packet of speech left.
     pub caller_end_ms: f64,
-    /// When the first voiced packet of the answer arrived.
+    /// When the first audible packet of the answer arrived.
     pub bot_start_ms: Option<f64>,
-    /// When the last voiced packet of the answer arrived (before we spoke again).
+    /// When the last audible packet of the answer arrived (before we spoke again).
     pub bot_end_ms: Option<f64>,
     /// The silence between: what the caller waits. Negative where they talked into us.
     pub response_ms: Option<f64>,
@@ -52,9 +52,9 @@ pub struct Turn {
 /// We talked into their speech.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct BargeIn {
-    /// When their last voiced packet arrived.
+    /// When their last audible packet arrived.
     pub bot_stopped_ms: f64,
-    /// From our first voiced packet to their last.
+    /// From our first packet of speech, or key, to their last audible one.
     pub stopped_after_ms: f64,
 }
 
