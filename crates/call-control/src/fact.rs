@@ -110,7 +110,7 @@ pub enum CallEvent {
         /// How much of the utterance had been heard, in milliseconds.
         played_ms: u64,
     },
-    /// A turn is complete: the bot's first packet has left.
+    /// A turn is complete: the caller hears the bot.
     TurnCompleted {
         /// Where the silence went.
         ledger: TurnLedger,
@@ -178,7 +178,7 @@ pub enum CallEvent {
 /// One turn in the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TurnRecord {
-    /// Unix time in milliseconds of the bot's first packet.
+    /// Unix time in milliseconds at which the turn was complete: at most 0.1 s after the caller began to hear the bot.
     pub at_unix_ms: i64,
     /// Where the silence went.
     pub ledger: TurnLedger,

@@ -113,10 +113,15 @@ fn disturb(bench: &mut Bench, draw: &mut Randomness) {
         18 => bench.media(MediaEvent::SpeechRejected { resumed: some.then_some(utterance) }),
         19 => bench.media(MediaEvent::SpeechEnded { times: TurnTimes::default() }),
         20 => {
+            let times = TurnTimes::default();
             let digit = ['0', '5', '#'][draw.below(3) as usize];
-            bench.media(MediaEvent::Digit { leg, digit, duration: Duration::ZERO, stopped });
+            bench.media(MediaEvent::Digit { leg, digit, duration: Duration::ZERO, stopped, times });
         }
-        21 | 22 => bench.media(MediaEvent::PlaybackStarted { utterance, audio_at: bench.now }),
+        21 => bench.media(MediaEvent::PlaybackStarted { utterance, audio_at: bench.now }),
+        22 => {
+            let (audio_at, first_packet_at, heard_at) = (bench.now, bench.now, bench.now);
+            bench.media(MediaEvent::PlaybackHeard { utterance, audio_at, first_packet_at, heard_at });
+        }
         23 | 24 => {
             bench.media(MediaEvent::PlaybackFinished { utterance, played: Duration::ZERO, completed: some })
         }

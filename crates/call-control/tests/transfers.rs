@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{Bench, bot};
 use offhook_call_control::{CallEvent, Command, CommandOutcome, EndCause};
-use offhook_call_media::{LegId, MediaEvent};
+use offhook_call_media::{LegId, MediaEvent, TurnTimes};
 use offhook_engine_api::UtteranceId;
 use offhook_sip_proto::message::Method;
 
@@ -144,6 +144,7 @@ fn a_bot_hands_over_and_gets_its_caller_back() {
         digit: '0',
         duration: Duration::from_millis(100),
         stopped: None,
+        times: TurnTimes::default(),
     });
     for utterance in 1..=2 {
         let utterance = UtteranceId(utterance);

@@ -35,6 +35,7 @@ fn speak(bench: &mut Bench) -> Time {
         last_voiced_arrived_at: last,
         last_voiced_released_at: last + Duration::from_millis(1),
         detected_at: bench.now,
+        ..TurnTimes::default()
     };
     bench.media(MediaEvent::SpeechEnded { times });
     last
@@ -63,7 +64,12 @@ fn the_segments_of_a_turn_sum_to_the_silence_that_the_caller_hears() {
     let audio_at = bench.now;
     bench.pass(7);
 
-    bench.media(MediaEvent::PlaybackStarted { utterance: UtteranceId(2), audio_at });
+    let (utterance, first_packet_at) = (UtteranceId(2), bench.now);
+    bench.media(MediaEvent::PlaybackStarted { utterance, audio_at });
+    assert_eq!(ledgers(&bench), [], "the caller hears nothing yet");
+    bench.pass(100);
+    let heard_at = first_packet_at + Duration::from_millis(40);
+    bench.media(MediaEvent::PlaybackHeard { utterance, audio_at, first_packet_at, heard_at });
 
     let [ledger] = &ledgers(&bench)[..] else { panic!("not one turn") };
     let millis: Vec<(&str, u64)> =
@@ -76,10 +82,11 @@ fn the_segments_of_a_turn_sum_to_the_silence_that_the_caller_hears() {
             ("recognizer", 50),
             ("conversation", 0),
             ("synthesizer", 120),
-            ("queue", 7)
+            ("queue", 7),
+            ("lead_in", 40)
         ]
     );
-    assert_eq!((ledger.began_at, ledger.ended_at), (last, bench.now));
+    assert_eq!((ledger.began_at, ledger.ended_at), (last, heard_at));
 }
 
 #[test]

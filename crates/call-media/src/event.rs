@@ -10,15 +10,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LegId, Port};
 
-/// The media half's share of the turn ledger: where the caller's last word went.
+/// The media half's share of the turn ledger: where the caller's last word went. What is speech on the wire stands at
+/// [`offhook_audio::SpeechEdges`]. The turn of a key begins with its first packet and ends with the first that says
+/// that the key was released.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnTimes {
-    /// Arrival (kernel stamp) of the packet with the caller's last voiced audio.
+    /// Arrival (kernel stamp) of the first packet of the caller's speech.
+    pub onset: Time,
+    /// Arrival (kernel stamp) of the last packet of the caller's speech.
     pub last_voiced_arrived_at: Time,
     /// When the jitter buffer released it.
     pub last_voiced_released_at: Time,
     /// When the silence after it was long enough to end the turn.
     pub detected_at: Time,
+    /// Where the turn silenced the bot: when the last packet left in which it could be heard.
+    pub bot_quiet_at: Option<Time>,
 }
 
 /// An event for `call-control`.
@@ -56,13 +62,28 @@ pub enum MediaEvent {
         duration: Duration,
         /// What it stopped and how much of that the caller heard.
         stopped: Option<(UtteranceId, Duration)>,
+        /// The ledger's first segments.
+        times: TurnTimes,
     },
     /// The first packet with audio of the utterance was handed to the socket.
+    /// [`PlaybackHeard`](MediaEvent::PlaybackHeard) follows where any of it is audible.
     PlaybackStarted {
         /// Which utterance.
         utterance: UtteranceId,
         /// When its first audio reached this half.
         audio_at: Time,
+    },
+    /// The caller hears the utterance: three of five packets above -45 dBFS left, or the audible ones of a shorter one.
+    /// Told up to four packets after it happened, once for an utterance, never for a silent one.
+    PlaybackHeard {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// When its first audio reached this half.
+        audio_at: Time,
+        /// When its first packet left: silence, or a consonant too soft to hear.
+        first_packet_at: Time,
+        /// When the first audible one of those packets left.
+        heard_at: Time,
     },
     /// The last packet of the utterance was handed to the socket, or it was cancelled.
     PlaybackFinished {

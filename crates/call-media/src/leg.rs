@@ -44,6 +44,8 @@ pub(crate) struct Leg {
     pub(crate) mailbox: Option<Frame>,
     /// What the digit that is being held has stopped.
     pub(crate) stopped_by_digit: Option<(UtteranceId, Duration)>,
+    /// When the first packet of the digit that is being held came.
+    pub(crate) digit_began: Option<Time>,
     rtcp: RtcpSession,
     rtcp_dropped: u64,
 }
@@ -73,6 +75,7 @@ impl Leg {
             to_recognizer: None,
             mailbox: None,
             stopped_by_digit: None,
+            digit_began: None,
             rtcp: RtcpSession::new(config, randomness, now),
             rtcp_dropped: 0,
         }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use offhook_audio::{EndpointConfig, EndpointEvent, Endpointer, Frame, VoiceActivity};
+use offhook_audio::{EndpointConfig, EndpointEvent, Endpointer, Frame, SpeechEdges, VoiceActivity};
 use offhook_time::Time;
 
+use crate::live::LINE_FRAME;
 use crate::{TurnPolicy, TurnTimes};
 
 /// What the caller did in a frame.
@@ -33,7 +34,13 @@ pub(crate) struct Listener {
     endpointer: Endpointer,
     longest: Duration,
     turn: Turn,
-    last_voiced: Voiced,
+    last_voiced: Stamp,
+    /// Where speech begins and ends by the levels on the line: what the ledger counts from.
+    edges: SpeechEdges<Stamp>,
+    /// When the speech began by these levels, once it is confirmed.
+    onset: Time,
+    /// When the bot fell silent because of it.
+    bot_quiet_at: Option<Time>,
 }
 
 /// Where the caller's turn stands. Longest speech counts from the onset.
@@ -44,9 +51,9 @@ enum Turn {
     Speaking { onset: Time },
 }
 
-/// A voiced frame: when its packet came, and when the jitter buffer gave it.
+/// When the packet of a frame came, and when the jitter buffer gave it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Voiced {
+struct Stamp {
     arrived_at: Time,
     released_at: Time,
 }
@@ -58,7 +65,10 @@ impl Listener {
             endpointer: Endpointer::new(patience(policy)),
             longest: policy.longest_speech,
             turn: Turn::Silent,
-            last_voiced: Voiced::default(),
+            last_voiced: Stamp::default(),
+            edges: SpeechEdges::new(),
+            onset: Time::ZERO,
+            bot_quiet_at: None,
         }
     }
 
@@ -72,20 +82,34 @@ impl Listener {
         self.turn != Turn::Silent
     }
 
-    /// Judges the next frame, released by the jitter buffer at `now`.
-    pub(crate) fn push(&mut self, frame: &Frame, now: Time) -> Option<Heard> {
+    /// The speech that was confirmed has silenced the bot, which was heard until `quiet_at`.
+    pub(crate) fn note_silenced(&mut self, quiet_at: Option<Time>) {
+        self.bot_quiet_at = quiet_at;
+    }
+
+    /// Judges the next frame, released by the jitter buffer at `now`; `level` is that of its packet on the line
+    /// ([`packet_level`](offhook_audio::packet_level)).
+    pub(crate) fn push(&mut self, frame: &Frame, level: f32, now: Time) -> Option<Heard> {
         let voicing = self.voice.push(frame);
+        let stamp = Stamp { arrived_at: frame.arrived_at, released_at: now };
         if voicing.voiced {
-            self.last_voiced = Voiced { arrived_at: frame.arrived_at, released_at: now };
+            self.last_voiced = stamp;
         }
+        let came = !frame.flags.concealed && !frame.flags.silence;
+        self.edges.push(level, came.then_some(stamp));
         match (self.endpointer.push(frame, &voicing), self.turn) {
             (Some(EndpointEvent::SpeechStarted { first_voiced }), _) => {
                 let onset = first_voiced.arrived_at;
+                let ago = frame.rtp_timestamp.wrapping_sub(first_voiced.rtp_timestamp) as usize / LINE_FRAME;
+                self.edges.begin_utterance(ago + 1);
+                self.bot_quiet_at = None;
                 self.turn = Turn::Maybe { onset };
                 Some(Heard::Started { onset })
             }
             (Some(EndpointEvent::SpeechConfirmed { first_voiced }), _) => {
-                self.turn = Turn::Speaking { onset: first_voiced.arrived_at };
+                let onset = first_voiced.arrived_at;
+                self.onset = self.edges.onset().map_or(onset, |stamp| stamp.arrived_at);
+                self.turn = Turn::Speaking { onset };
                 Some(Heard::Confirmed)
             }
             (Some(EndpointEvent::SpeechRejected { .. }), _) => {
@@ -115,11 +139,14 @@ impl Listener {
 
     fn end(&mut self, now: Time) -> Option<Heard> {
         self.turn = Turn::Silent;
-        let Voiced { arrived_at, released_at } = self.last_voiced;
+        let Stamp { arrived_at, released_at } = self.edges.end().unwrap_or(self.last_voiced);
+        let onset = self.edges.onset().map_or(self.onset, |stamp| stamp.arrived_at);
         let times = TurnTimes {
+            onset,
             last_voiced_arrived_at: arrived_at,
             last_voiced_released_at: released_at,
             detected_at: now,
+            bot_quiet_at: self.bot_quiet_at.take().filter(|quiet_at| *quiet_at >= onset),
         };
         Some(Heard::Ended { times })
     }

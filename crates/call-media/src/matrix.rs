@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use offhook_audio::Frame;
 use offhook_audio::gain;
+use offhook_audio::{Frame, packet_level};
 use offhook_rtp_proto::Digit;
 use offhook_time::Time;
 
@@ -63,7 +63,7 @@ impl CallMedia {
         if id == LegId::CALLER
             && let Some(wide) = &wide
         {
-            self.listen(wide, outputs, now);
+            self.listen(wide, packet_level(frame.samples()), outputs, now);
         }
         if let Some(wide) = &wide {
             self.give_recognizer(id, wide, outputs);

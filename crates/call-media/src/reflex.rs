@@ -9,12 +9,12 @@ use offhook_time::Time;
 use crate::bot::Interruption;
 use crate::listener::Heard;
 use crate::live::LINE_RATE;
-use crate::{CallMedia, LegId, MediaEvent, Outputs, Port};
+use crate::{CallMedia, LegId, MediaEvent, Outputs, Port, TurnTimes};
 
 impl CallMedia {
-    /// Judges a frame of the caller, 16 kHz, and acts on it.
-    pub(crate) fn listen(&mut self, frame: &Frame, outputs: &mut impl Outputs, now: Time) {
-        let heard = self.listener.as_mut().and_then(|listener| listener.push(frame, now));
+    /// Judges a frame of the caller, 16 kHz, and acts on it. `level` is that of its packet on the line.
+    pub(crate) fn listen(&mut self, frame: &Frame, level: f32, outputs: &mut impl Outputs, now: Time) {
+        let heard = self.listener.as_mut().and_then(|listener| listener.push(frame, level, now));
         if let Some(heard) = heard {
             self.react(heard, outputs);
         }
@@ -36,6 +36,9 @@ impl CallMedia {
                 outputs.event(MediaEvent::SpeechStarted { onset, paused });
             }
             Heard::Confirmed => {
+                if let (Some(listener), true) = (&mut self.listener, self.bot.is_silenced_by_speech()) {
+                    listener.note_silenced(self.bot.audible_until());
+                }
                 let stopped = self.bot.interrupt(Interruption::Speech, fade, outputs);
                 outputs.event(MediaEvent::SpeechConfirmed { stopped });
             }
@@ -54,18 +57,32 @@ impl CallMedia {
             && let Some(event) = leg.ingress.next_digit(now)
         {
             match event {
-                DigitEvent::Started { .. } if leg.egress.hears(Port::Bot) => {
-                    leg.stopped_by_digit = self.bot.interrupt(Interruption::Digit, fade, outputs);
+                DigitEvent::Started { .. } => {
+                    leg.digit_began = Some(now);
+                    let hears = leg.egress.hears(Port::Bot);
+                    leg.stopped_by_digit =
+                        if hears { self.bot.interrupt(Interruption::Digit, fade, outputs) } else { None };
                 }
-                DigitEvent::Started { .. } => leg.stopped_by_digit = None,
-                DigitEvent::Ended { digit, duration } => outputs.event(MediaEvent::Digit {
-                    leg: id,
-                    digit: digit.as_char(),
-                    duration: Duration::from_nanos(
-                        u64::from(duration) * 1_000_000_000 / u64::from(LINE_RATE),
-                    ),
-                    stopped: leg.stopped_by_digit.take(),
-                }),
+                DigitEvent::Ended { digit, duration } => {
+                    let onset = leg.digit_began.take().unwrap_or(now);
+                    let stopped = leg.stopped_by_digit.take();
+                    let quiet_at = stopped.and(self.bot.audible_until());
+                    outputs.event(MediaEvent::Digit {
+                        leg: id,
+                        digit: digit.as_char(),
+                        duration: Duration::from_nanos(
+                            u64::from(duration) * 1_000_000_000 / u64::from(LINE_RATE),
+                        ),
+                        stopped,
+                        times: TurnTimes {
+                            onset,
+                            last_voiced_arrived_at: now,
+                            last_voiced_released_at: now,
+                            detected_at: now,
+                            bot_quiet_at: quiet_at.filter(|quiet_at| *quiet_at >= onset),
+                        },
+                    });
+                }
             }
         }
     }

@@ -122,6 +122,7 @@ impl Watch {
             | MediaEvent::SpeechEnded { .. }
             | MediaEvent::Digit { .. }
             | MediaEvent::PlaybackStarted { .. }
+            | MediaEvent::PlaybackHeard { .. }
             | MediaEvent::RtpTimeout { .. }
             | MediaEvent::RtpResumed { .. }
             | MediaEvent::SpeechRefused { .. }

@@ -52,10 +52,9 @@ impl CallControl {
             return;
         }
         self.turn = TurnClock {
-            last_voiced_arrived: Some(times.last_voiced_arrived_at),
             last_voiced_released: Some(times.last_voiced_released_at),
             speech_ended: Some(now),
-            ..TurnClock::default()
+            ..TurnClock::start(&times)
         };
         self.finish_utterance(true, now);
     }

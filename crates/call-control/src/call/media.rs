@@ -9,7 +9,7 @@ use offhook_time::Time;
 
 use super::CallControl;
 use crate::fact::CallEvent;
-use crate::ledger::TurnClock;
+use crate::ledger::{TurnClock, TurnLedger};
 use crate::speech::{AskedBy, Spoken};
 use crate::{CommandOutcome, Output, Refusal, Role};
 
@@ -20,9 +20,17 @@ impl CallControl {
             MediaEvent::SpeechConfirmed { stopped } => self.speech_confirmed(stopped, now),
             MediaEvent::SpeechRejected { .. } => self.speech_rejected(now),
             MediaEvent::SpeechEnded { times } => self.speech_ended(times, now),
-            MediaEvent::Digit { digit, duration, stopped, .. } => self.digit(digit, duration, stopped, now),
-            MediaEvent::PlaybackStarted { utterance, audio_at } => {
-                self.playback_started(utterance, audio_at, now)
+            MediaEvent::Digit { digit, duration, stopped, times, .. } => {
+                // The turn of a key begins with the key.
+                self.turn = TurnClock::start(&times);
+                self.digit(digit, duration, stopped, now);
+            }
+            MediaEvent::PlaybackStarted { utterance, .. } => self.playback_started(utterance, now),
+            MediaEvent::PlaybackHeard { utterance, audio_at, first_packet_at, heard_at } => {
+                if self.turn.answer == Some(utterance) {
+                    let turn = std::mem::take(&mut self.turn);
+                    self.turn_completed(turn.close(audio_at, first_packet_at, heard_at), now);
+                }
             }
             MediaEvent::PlaybackFinished { utterance, completed, .. } => {
                 self.utterance_finished(utterance, completed, now);
@@ -71,8 +79,6 @@ impl CallControl {
         }
         // A key answers the question that is open; speech that is still being recognized answered the same one.
         self.listening.forget_owed();
-        // The turn of a key begins with the key.
-        self.turn = TurnClock { last_voiced_arrived: Some(now), ..TurnClock::default() };
         match &self.settings.role {
             Role::Bot(_) => self.tell_conversation(Heard::Digit(digit), now),
             Role::Bridge(_) => self.outputs.push_back(Output::BridgeDtmf { digit, duration }),
@@ -84,16 +90,23 @@ impl CallControl {
         self.fact(CallEvent::BargeIn { played_ms: played.as_millis() as u64 }, now);
     }
 
-    fn playback_started(&mut self, utterance: UtteranceId, audio_at: Time, now: Time) {
+    fn playback_started(&mut self, utterance: UtteranceId, now: Time) {
         self.reset_silence(now);
         self.speech.synthesizer_deadline = None;
         if let Some(spoken) = self.speech.get_mut(utterance) {
             spoken.started = true;
         }
-        if let Some(ledger) = self.turn.close(audio_at, now) {
+        // The turn is complete when this is heard. Where nobody has spoken there is none.
+        match self.turn.last_voiced_arrived {
+            Some(_) => self.turn.answer = Some(utterance),
+            None => self.turn = TurnClock::default(),
+        }
+    }
+
+    fn turn_completed(&mut self, ledger: Option<TurnLedger>, now: Time) {
+        if let Some(ledger) = ledger {
             self.fact(CallEvent::TurnCompleted { ledger }, now);
         }
-        self.turn = TurnClock::default();
     }
 
     fn utterance_finished(&mut self, utterance: UtteranceId, completed: bool, now: Time) {

@@ -1,5 +1,6 @@
 //! What the bot says: utterances in the order they were announced, each made of chunks at any rate.
 
+mod audible;
 mod resample;
 mod utterance;
 
@@ -14,6 +15,7 @@ use crate::declick::Declick;
 use crate::egress::LONGEST_PACKET;
 use crate::live::{LINE_FRAME, LINE_RATE};
 use crate::{MediaEvent, Outputs, RefusalCause, UtterancePolicy};
+use audible::Audible;
 use resample::ToLine;
 use utterance::{Chunks, Utterance, Utterances};
 
@@ -56,6 +58,7 @@ pub(crate) struct BotVoice {
     tail: [i16; TAIL],
     tail_len: usize,
     notes: [Option<Note>; NOTES],
+    audible: Audible,
     underruns: u64,
     refused: u64,
     /// What was rendered last, where more than one leg may hear it.
@@ -90,6 +93,7 @@ impl BotVoice {
             tail: [0; TAIL],
             tail_len: 0,
             notes: [None; NOTES],
+            audible: Audible::default(),
             underruns: 0,
             refused: 0,
             said: vec![0; if is_shared { LONGEST_PACKET } else { 0 }],
@@ -271,19 +275,38 @@ impl BotVoice {
         offhook_audio::gain::mix(mix, samples);
     }
 
+    /// The packet with what was rendered was sent; `energy` is the mean square that the far end decodes.
+    pub(crate) fn sent(&mut self, energy: f32, now: Time) {
+        self.audible.sent(energy, now);
+    }
+
+    /// Whether the caller's sound keeps it quiet, or will at once where it turns out to be speech.
+    pub(crate) fn is_silenced_by_speech(&self) -> bool {
+        let playing = self.utterances.front().filter(|front| front.is_playing());
+        self.paused_by_speech || playing.is_some_and(|front| may(front, Interruption::Speech))
+    }
+
+    /// When the last packet was sent in which it could be heard.
+    pub(crate) fn audible_until(&self) -> Option<Time> {
+        self.audible.until()
+    }
+
     /// The packet with what was rendered is with the socket.
     pub(crate) fn handed_over(&mut self, outputs: &mut impl Outputs) {
         for note in &mut self.notes {
             match note.take() {
                 Some(Note::Started { utterance, audio_at }) => {
+                    self.audible.begin(utterance, audio_at);
                     outputs.event(MediaEvent::PlaybackStarted { utterance, audio_at });
                 }
                 Some(Note::Finished { utterance, played, completed }) => {
+                    self.audible.finish(utterance).into_iter().for_each(|heard| outputs.event(heard));
                     finished(utterance, played, completed, outputs);
                 }
-                None => return,
+                None => break,
             }
         }
+        self.audible.judge().into_iter().for_each(|heard| outputs.event(heard));
     }
 
     /// Fills `samples` from one utterance after the other; answers how many.
@@ -386,6 +409,7 @@ impl BotVoice {
         self.utterances.pop();
         let stopped = Note::Finished { utterance: id, played: heard, completed: false };
         if !playing || !note(&mut self.notes, stopped) {
+            self.audible.finish(id).into_iter().for_each(|heard| outputs.event(heard));
             finished(id, heard, false, outputs);
         }
         self.paused_by_speech = false;

@@ -5,7 +5,7 @@ mod phase;
 
 use std::time::Duration;
 
-use offhook_audio::G711;
+use offhook_audio::{G711, level};
 use offhook_rtp_proto::{
     Digit, DigitSender, DigitSenderConfig, HEADER_LEN, NextEvent, PayloadType, RtpTimestamp, SentCounts,
     StreamSender,
@@ -160,7 +160,7 @@ impl Egress {
             return false;
         }
         match to {
-            Some(to) if stream.direction.sends() => self.send(stream, samples, to, bot, outputs),
+            Some(to) if stream.direction.sends() => self.send(stream, samples, to, bot, outputs, now),
             Some(_) | None => self.skip(samples),
         }
         true
@@ -171,14 +171,15 @@ impl Egress {
         stream: &StreamSettings,
         samples: usize,
         to: std::net::SocketAddr,
-        bot: Option<&mut BotVoice>,
+        mut bot: Option<&mut BotVoice>,
         outputs: &mut impl Outputs,
+        now: Time,
     ) {
         let Some(phase) = &mut self.phase else { return };
         let mut mixed = [0i16; LONGEST_PACKET];
         let mixed = &mut mixed[..samples];
         let slack = self.hearing.mix(mixed, phase.deadline());
-        if let (Some(bot), Some(gain)) = (bot, self.hearing.bot_gain()) {
+        if let (Some(bot), Some(gain)) = (&mut bot, self.hearing.bot_gain()) {
             let mut voice = [0i16; LONGEST_PACKET];
             bot.render(&mut voice[..samples], outputs);
             crate::live::mix_through(gain, &mut voice[..samples], mixed);
@@ -186,33 +187,48 @@ impl Egress {
         self.silent = mixed.iter().all(|sample| sample.unsigned_abs() < SILENT_PEAK);
         let moved = phase.advance(interval(samples), slack.least, slack.trusted);
         self.hearing.shift(moved);
-        self.write(stream, mixed, to, outputs);
+        let energy = self.write(stream, mixed, to, bot.is_some(), outputs);
+        if let Some(bot) = bot {
+            bot.sent(energy, now);
+        }
     }
 
+    /// Answers the mean square of what the far end decodes, where that is asked for.
     fn write(
         &mut self,
         stream: &StreamSettings,
         mixed: &[i16],
         to: std::net::SocketAddr,
+        is_judged: bool,
         outputs: &mut impl Outputs,
-    ) {
+    ) -> f32 {
         let samples = mixed.len() as u32;
         let mut packet = [0u8; HEADER_LEN + LONGEST_PACKET];
+        let mut energy = 0.0;
         let event = match self.digits.next(self.sender.timestamp(), samples) {
             NextEvent::Packet(event) => stream.telephone_event.map(|number| (number, event)),
             NextEvent::Idle | NextEvent::Pause => None,
         };
         let written = match event {
             Some((number, event)) => {
-                let Ok(payload_type) = PayloadType::new(number) else { return self.sender.skip(samples) };
+                let Ok(payload_type) = PayloadType::new(number) else {
+                    self.sender.skip(samples);
+                    return energy;
+                };
                 self.sender.write_event(payload_type, &event, samples, &mut packet)
             }
             None => {
                 let Ok(payload_type) = PayloadType::new(stream.payload_type) else {
-                    return self.sender.skip(samples);
+                    self.sender.skip(samples);
+                    return energy;
                 };
                 let mut payload = [0u8; LONGEST_PACKET];
                 let len = law(stream.codec).encode(mixed, &mut payload);
+                if is_judged && !self.silent {
+                    let mut decoded = [0i16; LONGEST_PACKET];
+                    let count = law(stream.codec).decode(&payload[..len], &mut decoded);
+                    energy = level::energy(&decoded[..count]);
+                }
                 self.sender.write_audio(payload_type, &payload[..len], samples, &mut packet)
             }
         };
@@ -220,6 +236,7 @@ impl Egress {
             self.sent += 1;
             outputs.rtp(self.leg, to, &packet[..len]);
         }
+        energy
     }
 
     /// Nothing leaves, but time passes: nobody hears later what was not sent now.

@@ -115,7 +115,8 @@ mod tests {
         let ended = || CallEvent::CallEnded { cause: EndCause::CallerHungUp, media: None };
         let began_at = Time::from_millis(1);
         let segments = vec![Segment { name: "queue".to_owned(), micros: 999 }];
-        let ledger = TurnLedger { began_at, ended_at: Time::from_millis(2), segments };
+        let ledger =
+            TurnLedger { began_at, ended_at: Time::from_millis(2), segments, ..TurnLedger::default() };
 
         assert!(begun().take(&fact(1, ended())).is_ok());
         assert!(begun().take(&fact(2, ended())).is_err());
