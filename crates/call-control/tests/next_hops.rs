@@ -25,7 +25,7 @@ fn a_bye_goes_to_the_contact_where_that_is_the_caller_itself() {
     bench.command("end", HANG_UP);
 
     assert_eq!(destinations(&bench), [at("127.0.0.2:5080")]);
-    assert_eq!(detours(&bench), []);
+    assert!(detours(&bench).is_empty());
 }
 
 #[test]
@@ -64,13 +64,13 @@ fn a_trunk_may_be_named_as_the_next_hop() {
     bench.command("end", HANG_UP);
 
     assert_eq!(destinations(&bench), [at("198.51.100.66:5062")]);
-    assert_eq!(detours(&bench), []);
+    assert!(detours(&bench).is_empty());
 }
 
 #[test]
 fn a_contact_that_changes_within_the_dialog_is_judged_again() {
     let mut bench = Bench::up(|_| {});
-    assert_eq!(detours(&bench), []);
+    assert!(detours(&bench).is_empty());
 
     bench.contact = "sip:alice@198.51.100.66".to_owned();
     bench.invite(&common::offer("sendrecv", 2));

@@ -1,12 +1,14 @@
 //! The bots of this server: built-in ones, samples, and the files of the configured folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use offhook_call_control::{BridgeSettings, Role};
 use offhook_conversation::Bot;
+
+use crate::config::{Config, ConfigError};
 
 /// The sample bots, part of the binary.
 const SAMPLES: &[(&str, &str)] = &[
@@ -15,10 +17,15 @@ const SAMPLES: &[(&str, &str)] = &[
     ("hello", include_str!("../../../bots/hello.yaml")),
 ];
 
+/// Bots without a file.
+const BUILT_IN: &[&str] = &["echo", "bridge", "bridge-8k-raw", "bridge-16k-raw"];
+
 /// Bots by name.
 #[derive(Clone, Debug)]
 pub struct Bots {
     files: BTreeMap<String, Arc<Bot>>,
+    /// Names of the folder's.
+    own: BTreeSet<String>,
 }
 
 impl Bots {
@@ -27,7 +34,7 @@ impl Bots {
     /// # Errors
     /// Every mistake of the first file that has any, with line and column.
     pub fn load(folder: Option<&Path>) -> anyhow::Result<Bots> {
-        let mut files = BTreeMap::new();
+        let (mut files, mut own) = (BTreeMap::new(), BTreeSet::new());
         for (name, text) in SAMPLES {
             let bot =
                 Bot::parse(text, &format!("{name}.yaml")).map_err(|errors| anyhow::anyhow!("{errors}"))?;
@@ -44,9 +51,53 @@ impl Bots {
                     continue;
                 };
                 files.insert(name.to_owned(), Arc::new(read_bot(&path)?));
+                own.insert(name.to_owned());
             }
         }
-        Ok(Bots { files })
+        Ok(Bots { files, own })
+    }
+
+    /// Whether every route leads to a bot.
+    ///
+    /// # Errors
+    /// The first that does not, with its place.
+    pub fn check_routes(&self, config: &Config) -> Result<(), ConfigError> {
+        let Some(route) = config.routes.iter().find(|route| self.role(&route.bot).is_none()) else {
+            return Ok(());
+        };
+        let known: Vec<&str> =
+            BUILT_IN.iter().copied().chain(self.files.keys().map(String::as_str)).collect();
+        Err(ConfigError {
+            file: config.file.clone(),
+            place: route.place.clone(),
+            what: format!("there is no bot '{}': known are {}", route.bot, known.join(", ")),
+        })
+    }
+
+    /// What is not wrong, but will surprise a caller: transfers that cannot succeed.
+    pub fn notes(&self, config: &Config) -> Vec<String> {
+        let is_used =
+            |name: &str| self.own.contains(name) || config.routes.iter().any(|route| route.bot == name);
+        let mut notes = Vec::new();
+        for (name, bot) in self.files.iter().filter(|(name, _)| is_used(name)) {
+            for (target, uri) in bot.targets() {
+                // One of the configuration replaces the bot's own, and was checked when it was read.
+                match uri.filter(|_| !config.targets.contains_key(target)) {
+                    None if config.targets.contains_key(target) => {}
+                    None => notes.push(format!(
+                        "bot '{name}' transfers to '{target}', which has no address: every such transfer fails; \
+                         add {target} = \"sip:USER@HOST\" to [bots.targets]"
+                    )),
+                    Some(uri) => {
+                        let allowed = uri.parse().map(|uri| config.outbound.check_uri(&uri, None).err());
+                        if let Ok(Some(why)) = allowed {
+                            notes.push(format!("bot '{name}' transfers to '{target}' at {uri}: {why}"));
+                        }
+                    }
+                }
+            }
+        }
+        notes
     }
 
     /// Who takes a call for the bot `name`.

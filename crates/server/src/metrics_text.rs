@@ -112,6 +112,20 @@ fn write(text: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
     if let Some(control) = snapshot {
         writeln!(text, "# TYPE offhook_calls gauge\noffhook_calls {}", control.calls)?;
         writeln!(text, "# TYPE offhook_rtp_ports_free gauge\noffhook_rtp_ports_free {}", control.free_ports)?;
+        if !control.trunks.is_empty() {
+            writeln!(text, "# HELP offhook_trunk_calls Running calls of a trunk, both directions.")?;
+            writeln!(text, "# TYPE offhook_trunk_calls gauge")?;
+            for (name, calls, _) in &control.trunks {
+                writeln!(text, "offhook_trunk_calls{{trunk=\"{name}\"}} {calls}")?;
+            }
+            writeln!(text, "# HELP offhook_trunk_calls_limit Most calls that a trunk may have at once.")?;
+            writeln!(text, "# TYPE offhook_trunk_calls_limit gauge")?;
+            for (name, _, limit) in &control.trunks {
+                if let Some(limit) = limit {
+                    writeln!(text, "offhook_trunk_calls_limit{{trunk=\"{name}\"}} {limit}")?;
+                }
+            }
+        }
         writeln!(text, "# TYPE offhook_sip_messages_total counter")?;
         for (kind, count) in &control.sip {
             writeln!(text, "offhook_sip_messages_total{{kind=\"{kind}\"}} {count}")?;

@@ -82,10 +82,9 @@ pub fn configuration(args: &ServeArgs) -> anyhow::Result<Config> {
 pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let config = Arc::new(configuration(args)?);
     let bots = Bots::load(config.bots.as_deref())?;
-    for (number, route) in config.routes.iter().enumerate() {
-        if bots.role(&route.bot).is_none() {
-            bail!("route {}: there is no bot '{}'", number + 1, route.bot);
-        }
+    bots.check_routes(&config)?;
+    for note in bots.notes(&config) {
+        tracing::warn!("{note}");
     }
     let sockets = SipSockets::bind(config.sip, config.sip_dscp)
         .with_context(|| format!("SIP cannot listen on {}: choose another with --sip", config.sip))?;
@@ -170,12 +169,12 @@ fn start_parts(
         require_realtime()?;
     }
     let (engines, missing) = Engines::start(config, &program);
-    for missing in missing {
-        tracing::warn!("{missing}");
-        readiness.note_missing(missing.to_string());
+    for missing in &missing {
+        tell_missing(missing, readiness);
     }
     for pool in engines.pools() {
-        watch_engine(Arc::clone(pool), Arc::clone(readiness)).context("engine's watch")?;
+        let demanded_by = engines.demanded_by(pool.engine());
+        watch_engine(Arc::clone(pool), demanded_by, Arc::clone(readiness)).context("engine's watch")?;
     }
     let heard = SpeechUplink::new(HEARD_FRAMES).context("speech queue")?;
     let (recognizers, _) = spawn_recognizers(Arc::clone(&heard)).context("recognizers' thread")?;
@@ -224,15 +223,28 @@ fn start_parts(
     Ok(Server { sip, control, control_thread, workers, worker_threads, events, heard, recognizers })
 }
 
+/// One that the configuration names is an error: calls are refused for it.
+fn tell_missing(missing: &Missing, readiness: &Readiness) {
+    match missing.demanded_by {
+        Some(_) => tracing::error!("{missing}"),
+        None => tracing::warn!("{missing}"),
+    }
+    readiness.note_missing(missing.to_string());
+}
+
 /// A native engine tells in its own time whether it is there: readiness does not wait for it, but shows it.
-fn watch_engine(pool: Arc<HostPool>, readiness: Arc<Readiness>) -> std::io::Result<()> {
+fn watch_engine(
+    pool: Arc<HostPool>,
+    demanded_by: Option<&'static str>,
+    readiness: Arc<Readiness>,
+) -> std::io::Result<()> {
     let role = match pool.engine() {
         NativeEngine::Pocketsphinx => "speech recognition",
         NativeEngine::Flite => "English speech",
     };
     let watch = move || {
         if let HostStatus::Failed(why) = pool.wait_until_warm(ENGINE_TELLS_WITHIN) {
-            readiness.note_missing(Missing { role, why }.to_string());
+            tell_missing(&Missing { role, why, demanded_by }, &readiness);
         }
     };
     std::thread::Builder::new().name("engine-watch".into()).spawn(watch).map(drop)

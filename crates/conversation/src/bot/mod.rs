@@ -76,6 +76,11 @@ impl Bot {
             .map(|(name, target)| (name.as_str(), target.uri.as_ref().map(|uri| uri.as_str())))
     }
 
+    /// Whether callers are asked to say what they mean: such a bot needs a recognizer, where keys do for others.
+    pub fn has_intents(&self) -> bool {
+        !self.file.intents.is_empty()
+    }
+
     /// Names of the states.
     pub fn states(&self) -> impl Iterator<Item = &str> {
         walk::names(&self.file.states)

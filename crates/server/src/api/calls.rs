@@ -74,11 +74,13 @@ struct PlaceBody {
     to: String,
     bot: String,
     from: Option<String>,
+    trunk: Option<String>,
 }
 
 pub(super) async fn place(State(state): State<ApiState>, body: Bytes) -> Result<Response, ApiError> {
     let body: PlaceBody = parse(&body)?;
-    let dial = Dial { to: body.to, bot: body.bot, from: body.from.unwrap_or_else(|| "offhook".into()) };
+    let from = body.from.unwrap_or_else(|| "offhook".into());
+    let dial = Dial { to: body.to, bot: body.bot, from, trunk: body.trunk };
     match state.control.dial(dial).await {
         Some(Ok(call_id)) => Ok((StatusCode::CREATED, Json(json!({ "call_id": call_id }))).into_response()),
         Some(Err(refusal)) => Err(ApiError::refused(refusal)),

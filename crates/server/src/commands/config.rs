@@ -11,22 +11,19 @@ pub(super) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
         ConfigCommand::Check { file } => {
             let config = Config::load(&file)?;
             let bots = Bots::load(config.bots.as_deref())?;
-            for (number, route) in config.routes.iter().enumerate() {
-                if bots.role(&route.bot).is_none() {
-                    anyhow::bail!(
-                        "{}: route {}: there is no bot '{}'",
-                        file.display(),
-                        number + 1,
-                        route.bot
-                    );
-                }
+            bots.check_routes(&config)?;
+            for note in bots.notes(&config) {
+                println!("{}: note: {note}", file.display());
             }
             println!("{}: fine", file.display());
         }
-        // There is one version so far: a file that is fine needs nothing.
+        // There is one version so far: no older file exists that could be brought up to it.
         ConfigCommand::Migrate { file } => {
             Config::load(&file)?;
-            println!("{}: is in the format of this version (1) already; nothing was changed", file.display());
+            println!(
+                "{}: nothing to migrate: version 1 is the first and only one; nothing was changed",
+                file.display()
+            );
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -100,11 +100,11 @@ fn parameters(config: &Config, findings: &mut Vec<Finding>) {
         Err(error) => findings.push(Finding { area: "parameters", fine: false, what: format!("{error:#}") }),
         Ok(bots) => {
             findings.push(Finding { area: "parameters", fine: true, what: "every bot file is fine".into() });
-            for (number, route) in config.routes.iter().enumerate() {
-                if bots.role(&route.bot).is_none() {
-                    let what = format!("route {}: there is no bot '{}'", number + 1, route.bot);
-                    findings.push(Finding { area: "parameters", fine: false, what });
-                }
+            if let Err(error) = bots.check_routes(config) {
+                findings.push(Finding { area: "parameters", fine: false, what: error.to_string() });
+            }
+            for note in bots.notes(config) {
+                findings.push(Finding { area: "parameters", fine: true, what: format!("note: {note}") });
             }
         }
     }

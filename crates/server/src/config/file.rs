@@ -230,14 +230,40 @@ pub struct RouteSection {
     pub answer: Option<String>,
 }
 
-/// `[[trunk]]`
+/// `[[trunk]]`: what it does not say is as for everybody.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrunkSection {
-    /// Its name, for records and messages.
+    /// Its name, in records, events and metrics.
     pub name: String,
-    /// Networks that INVITE and REFER may point to, as `192.0.2.0/24`.
+    /// Its networks, as `192.0.2.0/24`: calls from there are the trunk's, and INVITE and REFER may point there.
     pub allow: Vec<String>,
     /// Host names that REFER may name.
     pub hosts: Vec<String>,
+    /// `media.…` of its calls.
+    pub media: TrunkMedia,
+    /// `limits.…` of its calls.
+    pub limits: TrunkLimits,
+}
+
+/// The keys of `[media]` that a trunk may have for itself.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrunkMedia {
+    /// Codecs in order.
+    pub codecs: Option<Vec<String>>,
+    /// Milliseconds per packet where the peer does not ask otherwise.
+    pub ptime_ms: Option<u8>,
+    /// `sdp` or `learn`.
+    pub nat: Option<String>,
+}
+
+/// The keys of `[limits]` that a trunk may have for itself.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrunkLimits {
+    /// Most calls of this trunk at once, in both directions.
+    pub calls: Option<usize>,
+    /// Longest call in seconds.
+    pub call_time: Option<f64>,
 }

@@ -5,11 +5,18 @@
 
 mod check;
 mod file;
+mod place;
+mod route;
 mod secret;
+mod trunk;
+mod value;
 
-pub use check::{Config, ConfigError, RouteRule, RtpRange, TrunkConfig};
+pub use check::{Config, ConfigError, Line};
 pub use file::{
     AddressSection, ApiSection, BotsSection, ConfigFile, EngineSection, LimitsSection, MediaSection,
-    RouteSection, SipSection, StorageSection, TrunkSection,
+    RouteSection, SipSection, StorageSection, TrunkLimits, TrunkMedia, TrunkSection,
 };
+pub use route::RouteRule;
 pub use secret::Secret;
+pub use trunk::TrunkConfig;
+pub use value::{Nat, RtpRange};

@@ -1,6 +1,7 @@
 //! Who is let in, and by which bot.
 
-use offhook_call_control::{AnswerPolicy, Role};
+use offhook_call_control::{AnswerPolicy, EndCause, Role};
+use offhook_sip_proto::endpoint::Peer;
 use offhook_sip_proto::message::{Request, StatusCode};
 
 use super::inbox::BEHIND;
@@ -14,6 +15,24 @@ pub(super) struct Admitted {
     pub role: Role,
     pub route: Option<usize>,
     pub answer: AnswerPolicy,
+    /// Index of the trunk it comes by.
+    pub trunk: Option<usize>,
+}
+
+/// A call that may not.
+pub(super) struct Refused {
+    pub status: StatusCode,
+    /// The cause of its record, where a limit or a missing engine refuses it.
+    pub cause: Option<EndCause>,
+    pub trunk: Option<usize>,
+    pub bot: String,
+}
+
+impl Refused {
+    /// Something that every call needs is used up.
+    pub fn unavailable(trunk: Option<usize>) -> Self {
+        Refused { status: StatusCode::SERVICE_UNAVAILABLE, cause: None, trunk, bot: String::new() }
+    }
 }
 
 impl Control {
@@ -42,19 +61,54 @@ impl Control {
     }
 
     /// Which bot a request is for. The host part is not compared; there is no default bot.
-    pub(super) fn admit(&self, request: &Request) -> Result<Admitted, StatusCode> {
-        let admitted = self.route(request).ok_or(StatusCode::NOT_FOUND)?;
-        self.can_take_calls()?;
+    pub(super) fn admit(&self, request: &Request, peer: &Peer) -> Result<Admitted, Refused> {
+        let trunk = self.config.trunk_at(peer.remote.ip());
+        let refused = |status| Refused { status, cause: None, trunk, bot: String::new() };
+        let mut admitted = self.route(request).ok_or_else(|| refused(StatusCode::NOT_FOUND))?;
+        self.can_take_calls().map_err(refused)?;
         if matches!(admitted.role, Role::Bridge(_)) && self.config.bridge.is_none() {
-            return Err(StatusCode::TEMPORARILY_UNAVAILABLE);
+            return Err(refused(StatusCode::TEMPORARILY_UNAVAILABLE));
         }
-        if let Some(limit) = admitted.route.and_then(|index| self.config.routes[index].calls) {
-            let running = self.calls.values().filter(|call| call.route == admitted.route).count();
-            if running >= limit {
-                return Err(StatusCode::BUSY_HERE);
-            }
+        let limits = self.check_trunk(trunk).and_then(|()| self.check_route(admitted.route));
+        let engines =
+            || if self.lacks_engines(&admitted.role) { Err(EndCause::EngineUnavailable) } else { Ok(()) };
+        if let Err(cause) = limits.and_then(|()| engines()) {
+            let status = StatusCode::new(cause.row().status).unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE);
+            return Err(Refused { status, cause: Some(cause), trunk, bot: admitted.bot });
         }
+        admitted.trunk = trunk;
         Ok(admitted)
+    }
+
+    /// Whether the trunk may have one more call. Both directions count.
+    pub(super) fn check_trunk(&self, trunk: Option<usize>) -> Result<(), EndCause> {
+        let limit = trunk.and_then(|index| self.config.trunks.get(index)).and_then(|trunk| trunk.calls);
+        match limit {
+            Some(limit) if self.calls_of_trunk(trunk) >= limit => Err(EndCause::TrunkFull),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Calls of a trunk that have not ended.
+    pub(super) fn calls_of_trunk(&self, trunk: Option<usize>) -> usize {
+        self.calls.values().filter(|call| call.trunk == trunk && !call.ended).count()
+    }
+
+    fn check_route(&self, route: Option<usize>) -> Result<(), EndCause> {
+        let limit = route.and_then(|index| self.config.routes.get(index)).and_then(|route| route.calls);
+        let running = || self.calls.values().filter(|call| call.route == route && !call.ended).count();
+        match limit {
+            Some(limit) if running() >= limit => Err(EndCause::RouteFull),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether a bot needs an engine that the configuration names and that is not there.
+    pub(super) fn lacks_engines(&self, role: &Role) -> bool {
+        match role {
+            Role::Bot(bot) => self.engines.are_missing_for(bot),
+            Role::Echo | Role::Bridge(_) => false,
+        }
     }
 
     fn route(&self, request: &Request) -> Option<Admitted> {
@@ -65,7 +119,7 @@ impl Control {
             None => (user, AnswerPolicy::Immediately),
         };
         let role = self.bots.role(&bot)?;
-        Some(Admitted { bot, role, route: found, answer })
+        Some(Admitted { bot, role, route: found, answer, trunk: None })
     }
 
     /// OPTIONS follows the same rule as INVITE; without a user it asks for the server itself.

@@ -29,6 +29,8 @@ pub(super) struct ControlCall {
     pub due: Option<Time>,
     /// Index of the route that let it in.
     pub route: Option<usize>,
+    /// Index of the trunk it comes or goes by.
+    pub trunk: Option<usize>,
     pub synthesizers: BTreeMap<VoiceKey, Box<dyn Synthesizer>>,
     /// Which synthesizer speaks which utterance, for cancelling.
     pub speaking: BTreeMap<u32, VoiceKey>,

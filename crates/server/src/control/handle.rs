@@ -21,6 +21,8 @@ pub struct Dial {
     pub bot: String,
     /// User part of From.
     pub from: String,
+    /// The trunk that must lead there; the one that does where absent.
+    pub trunk: Option<String>,
 }
 
 /// What became of a command at once.
@@ -45,6 +47,8 @@ pub struct Snapshot {
     pub refuses: Option<&'static str>,
     /// Events of the workers that wait for control.
     pub from_workers: usize,
+    /// Every trunk: its name, its calls, and how many it may have.
+    pub trunks: Vec<(String, usize, Option<usize>)>,
     /// The endpoint's counters, by name.
     pub sip: Vec<(&'static str, u64)>,
 }

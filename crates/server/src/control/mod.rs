@@ -8,6 +8,7 @@ mod handle;
 mod inbox;
 mod outbound;
 mod outputs;
+mod refusal;
 mod report;
 mod run;
 mod slots;

@@ -354,7 +354,7 @@ impl Control {
                     StatusCode::CALL_DOES_NOT_EXIST
                 };
                 if status != StatusCode::OK {
-                    return self.refuse(transaction, &request, status, now);
+                    return self.refuse(transaction, &request, status, None, now);
                 }
                 let tag = self.randomness.hex(16);
                 let mut response = request.response(status, Some(&tag));
@@ -514,6 +514,13 @@ impl Control {
             free_ports: self.ports.available(),
             refuses: self.refuses(),
             from_workers: self.from_workers.len(),
+            trunks: self
+                .config
+                .trunks
+                .iter()
+                .enumerate()
+                .map(|(index, trunk)| (trunk.name.clone(), self.calls_of_trunk(Some(index)), trunk.calls))
+                .collect(),
             sip: vec![
                 ("requests", counters.requests),
                 ("responses", counters.responses),

@@ -1,35 +1,60 @@
 //! How a call begins: sockets, media half, control half.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 use offhook_call_control::{
     AnswerPolicy, CallControl, CallSettings, EndCause, Input, Refusal, Role, StartedBy, media_settings,
 };
-use offhook_call_media::{CallMedia, JitterPreference, MediaSource};
+use offhook_call_media::{CallMedia, JitterPreference, MediaSource, TurnPolicy};
 use offhook_sip_proto::endpoint::{CallKey, Peer, SipEvent, TransactionId};
-use offhook_sip_proto::message::{Method, Request, StatusCode, header};
+use offhook_sip_proto::message::Request;
 use offhook_time::Time;
 
+use super::admission::Refused;
 use super::call::ControlCall;
 use super::handle::Dial;
 use super::run::Control;
+use crate::config::Nat;
 use crate::worker::{MediaHalf, PlantedPanic, ToWorker, WorkerCall};
+
+/// What a call begins with.
+struct Beginning {
+    bot: String,
+    role: Role,
+    started_by: StartedBy,
+    answer: AnswerPolicy,
+    /// The other side's address.
+    remote: IpAddr,
+    /// Index of the route that let it in.
+    route: Option<usize>,
+    /// Index of the trunk it comes or goes by.
+    trunk: Option<usize>,
+    now: Time,
+}
 
 impl Control {
     /// Somebody calls.
     pub(super) fn new_call(&mut self, transaction: TransactionId, request: Request, peer: Peer, now: Time) {
-        let admitted = match self.admit(&request) {
+        let admitted = match self.admit(&request, &peer) {
             Ok(admitted) => admitted,
-            Err(status) => return self.refuse(transaction, &request, status, now),
+            Err(refused) => return self.refuse_call(transaction, &request, &refused, now),
         };
-        let started_by = StartedBy::Invite;
-        let begun = self.begin(admitted.bot, admitted.role, started_by, admitted.answer, Some(peer), now);
+        let trunk = admitted.trunk;
+        let begun = self.begin(Beginning {
+            bot: admitted.bot,
+            role: admitted.role,
+            started_by: StartedBy::Invite,
+            answer: admitted.answer,
+            remote: peer.remote.ip(),
+            route: admitted.route,
+            trunk,
+            now,
+        });
         let Some(key) = begun else {
-            return self.refuse(transaction, &request, StatusCode::SERVICE_UNAVAILABLE, now);
+            let refused = Refused::unavailable(trunk);
+            return self.refuse_call(transaction, &request, &refused, now);
         };
-        if let Some(call) = self.calls.get_mut(&key) {
-            call.route = admitted.route;
-        }
         self.plant_panic(key, &request);
         self.endpoint.accept(transaction, CallKey(key));
         self.run_call(key, Input::Sip(SipEvent::Request { transaction, request, peer }), now);
@@ -37,7 +62,7 @@ impl Control {
 
     /// The API calls somebody.
     pub(super) fn dial(&mut self, dial: Dial, now: Time) -> Result<String, Refusal> {
-        self.check_dial(&dial.to)?;
+        let (remote, trunk) = self.check_dial(&dial)?;
         let Some(role) = self.bots.role(&dial.bot) else {
             return Err(Refusal::bad_argument(format!("there is no bot '{}'", dial.bot)));
         };
@@ -49,45 +74,33 @@ impl Control {
         if self.can_take_calls().is_err() {
             return Err(Refusal::unavailable("no more calls are taken now"));
         }
-        let started_by = StartedBy::Api { target: dial.to, caller: dial.from };
-        let begun = self.begin(dial.bot, role, started_by, AnswerPolicy::Immediately, None, now);
+        self.check_trunk(trunk).map_err(|_| Refusal::unavailable("the trunk has as many calls as it may"))?;
+        if self.lacks_engines(&role) {
+            return Err(Refusal::unavailable(format!(
+                "bot '{}' needs a speech engine that the configuration names and that is not there: see /readyz",
+                dial.bot
+            )));
+        }
+        let begun = self.begin(Beginning {
+            bot: dial.bot,
+            role,
+            started_by: StartedBy::Api { target: dial.to, caller: dial.from },
+            answer: AnswerPolicy::Immediately,
+            remote,
+            route: None,
+            trunk,
+            now,
+        });
         let Some(key) = begun else { return Err(Refusal::unavailable("no RTP port is free")) };
         let id = self.calls.get(&key).map(|call| call.id.clone()).unwrap_or_default();
         self.run_call(key, Input::Dial, now);
         Ok(id)
     }
 
-    pub(super) fn refuse(
-        &mut self,
-        transaction: TransactionId,
-        request: &Request,
-        status: StatusCode,
-        now: Time,
-    ) {
-        let tag = self.randomness.hex(16);
-        let mut response = request.response(status, Some(&tag));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers.push(header::RETRY_AFTER, "5");
-        }
-        response.headers.push(header::SERVER, self.config.user_agent.as_str());
-        // OPTIONS and strays are answered here too, but are no calls.
-        if request.method == Method::Invite {
-            metrics::counter!("offhook_calls_refused_total", "status" => status.code().to_string())
-                .increment(1);
-        }
-        self.endpoint.respond(transaction, response, now);
-    }
-
     /// Takes what a call needs. `None` where something is used up.
-    fn begin(
-        &mut self,
-        bot_name: String,
-        role: Role,
-        started_by: StartedBy,
-        answer: AnswerPolicy,
-        peer: Option<Peer>,
-        now: Time,
-    ) -> Option<u64> {
+    fn begin(&mut self, beginning: Beginning) -> Option<u64> {
+        let Beginning { bot: bot_name, role, started_by, answer, remote, route, trunk, now } = beginning;
+        let line = self.config.line(trunk);
         let seed = crate::entropy::seed().ok()?;
         let worker = self.quietest_worker();
         if self.slots[worker].is_full() {
@@ -100,8 +113,7 @@ impl Control {
                 return None;
             }
         };
-        let remote = peer.map(|peer| peer.remote.ip());
-        let ip = self.advertised_for(remote);
+        let ip = self.advertised_for(Some(remote));
         let language = match &role {
             Role::Bot(bot) => bot.language().to_owned(),
             Role::Echo | Role::Bridge(_) => String::new(),
@@ -117,23 +129,28 @@ impl Control {
             answer,
             local_rtp: SocketAddr::new(ip, sockets.port),
             local_contact: SocketAddr::new(ip, self.sip_port),
-            codecs: self.config.codecs.clone(),
-            ptime_ms: self.config.ptime_ms,
-            turn_policy: Default::default(),
-            limits: self.config.limits,
-            outbound: self.config.outbound(),
-            trunk: None,
+            codecs: line.codecs,
+            ptime_ms: line.ptime_ms,
+            turn_policy: TurnPolicy {
+                // Media tell of silence on the line at the latest when it ends the call.
+                rtp_timeout: TurnPolicy::default().rtp_timeout.min(line.limits.rtp_timeout),
+                ..TurnPolicy::default()
+            },
+            limits: line.limits,
+            outbound: Arc::clone(&self.config.outbound),
+            trunk: line.trunk,
             transfer_targets: self.config.targets.clone(),
             bot_config: self.config.bot_config.clone(),
             has_recognizer,
             user_agent: self.config.user_agent.clone(),
         };
-        let source = match remote {
+        let nat = line.nat_of_trunk.unwrap_or_else(|| {
             // A telephone on this machine names its network address in the SDP and sends from loopback all the same.
-            Some(signalling) if self.config.nat_learn || signalling.is_loopback() => {
-                MediaSource::Learn { signalling }
-            }
-            Some(_) | None => MediaSource::Sdp,
+            if remote.is_loopback() { Nat::Learn } else { self.config.nat }
+        });
+        let source = match nat {
+            Nat::Learn => MediaSource::Learn { signalling: remote },
+            Nat::Sdp => MediaSource::Sdp,
         };
         let jitter =
             if self.config.prefer_loss_free { JitterPreference::Loss } else { JitterPreference::Delay };
@@ -153,7 +170,8 @@ impl Control {
             slot,
             media_open: true,
             due: None,
-            route: None,
+            route,
+            trunk,
             synthesizers: Default::default(),
             speaking: Default::default(),
             bridge: None,
