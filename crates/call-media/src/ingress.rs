@@ -57,10 +57,6 @@ pub(crate) struct Ingress {
     concealed: u64,
     heard_at: Time,
     timed_out: bool,
-    /// How long the jitter buffer made frames wait when that was asked last.
-    target: Duration,
-    /// The last frame was a pause.
-    silent: bool,
 }
 
 impl Ingress {
@@ -87,8 +83,6 @@ impl Ingress {
             concealed: 0,
             heard_at: Time::ZERO,
             timed_out: false,
-            target: Duration::ZERO,
-            silent: true,
         }
     }
 
@@ -179,8 +173,7 @@ impl Ingress {
     pub(crate) fn next_frame(&mut self, now: Time) -> Option<Frame> {
         loop {
             if let Some(frame) = self.cut.take() {
-                self.silent = level::dbfs(frame.samples()) < PAUSE_DBFS;
-                self.jitter.note_silence(self.silent);
+                self.jitter.note_silence(level::dbfs(frame.samples()) < PAUSE_DBFS);
                 self.concealed += u64::from(frame.flags.concealed);
                 return Some(frame);
             }
@@ -204,11 +197,9 @@ impl Ingress {
         }
     }
 
-    /// By how much sooner frames come than when this was asked last, where nobody speaks. Ask before the frames.
+    /// By how much sooner frames come than when this was asked last. Ask before the frames.
     pub(crate) fn take_sooner(&mut self) -> Duration {
-        let target = self.jitter.statistics().target;
-        let before = std::mem::replace(&mut self.target, target);
-        if self.silent { before.saturating_sub(target) } else { Duration::ZERO }
+        self.jitter.take_sooner()
     }
 
     /// When something is due besides packets.

@@ -29,10 +29,18 @@ const SILENT_DBFS: f32 = -45.0;
 /// Speech is shortened at most this often.
 const MERGE_EVERY: Duration = Duration::from_millis(100);
 
+/// Places that are joined look at least so much alike: within a vowel they do, a consonant waits for the next vowel.
+const MERGE_LIKENESS: f64 = 0.7;
+
+/// After so long any place is taken: in noise no two look alike, and nobody hears which went.
+const MERGE_ANYHOW: Duration = Duration::from_millis(160);
+
 /// Samples over which two pieces are joined: 10 ms holds a period of the lowest voice.
 const JOIN: usize = 80;
-/// Least and most that one merge takes out: the range of a voice's period, doubled.
-const MERGE_LEAST: usize = 100;
+/// Least and most that one merge takes out of a backlog, a period of a low voice and two of them, and the least of what
+/// is left in the end: below 2 ms it is not worth a seam.
+const MERGE_LEAST: usize = 16;
+const MERGE_USUAL: usize = 100;
 const MERGE_MOST: usize = 200;
 
 /// When a frame could be had, and whether that says anything of the next ones.
@@ -90,6 +98,8 @@ pub(crate) struct Taken {
     pub(crate) audio: bool,
     /// Whether a source that is live had not enough.
     pub(crate) short: bool,
+    /// Whether the audio is so quiet that nobody hears what is done to it.
+    pub(crate) quiet: bool,
 }
 
 impl LiveQueue {
@@ -143,9 +153,18 @@ impl LiveQueue {
         &self.window
     }
 
-    /// What comes will have `nanos` more slack: the deadlines moved to later, or the source gives sooner.
+    /// What comes will have `nanos` more slack: the deadlines moved to later.
     pub(crate) fn shift(&mut self, nanos: i64) {
         self.window.shift(nanos);
+    }
+
+    /// Frames come that much sooner from now on. It makes several come at once, which does not mean that they were
+    /// not spoken in real time.
+    pub(crate) fn expect_sooner(&mut self, sooner: Duration) {
+        self.window.shift(nanos(sooner));
+        for at in &mut self.spacing {
+            *at = Time::from_nanos(at.as_nanos().saturating_sub(sooner.as_nanos() as u64));
+        }
     }
 
     /// Throws away what waits.
@@ -202,16 +221,17 @@ impl LiveQueue {
         self.copy(0, out);
         self.read += out.len() as u64;
         self.declick.audio(out);
+        let quiet = level::dbfs(out) < SILENT_DBFS;
         if let Some(available) = self.available_of_last_read()
             && available.steady
             && self.is_live()
         {
             self.window.push(deadline.signed_since(available.at));
-            if level::dbfs(out) < SILENT_DBFS {
+            if quiet {
                 self.window.note_silence();
             }
         }
-        Taken { audio: true, short: false }
+        Taken { audio: true, short: false, quiet }
     }
 
     fn take_short(&mut self, out: &mut [i16], deadline: Time) -> Taken {
@@ -224,28 +244,66 @@ impl LiveQueue {
         self.available_of_last_read();
         self.declick.audio(audio);
         self.declick.gap(gap);
-        Taken { audio: rest > 0, short }
+        Taken { audio: rest > 0, short, quiet: false }
     }
 
-    /// Takes out audio that has waited a whole frame too long: silence at once, speech by joining similar places.
+    /// Takes out audio that waits too long: silence at once, speech by joining similar places.
     fn drain(&mut self, needed: usize, deadline: Time) {
-        let frame = nanos(offhook_audio::FRAME_DURATION);
-        let Some(least) = self.window.trusted() else { return };
-        if least < frame || !self.is_live() {
+        if !self.is_live() {
             return;
         }
-        let spare = self.len() - needed;
-        if spare >= LINE_FRAME && self.is_silent(LINE_FRAME + JOIN) {
-            self.cut(LINE_FRAME);
-        } else if spare >= MERGE_LEAST && deadline.since(self.last_merge) >= MERGE_EVERY {
-            self.last_merge = deadline;
-            let most = spare.min(MERGE_MOST);
-            self.cut(self.most_similar(most));
+        while self.waits_too_long() && self.spare(needed) >= LINE_FRAME && self.is_silent(LINE_FRAME + JOIN) {
+            self.cut(LINE_FRAME, needed);
         }
+        let excess = if self.waits_too_long() { self.spare(needed) } else { self.misfit(needed) };
+        if excess == 0 {
+            return;
+        }
+        if !self.waits_too_long() && self.is_silent(excess + JOIN) {
+            self.cut(excess, needed);
+        } else if excess >= MERGE_LEAST {
+            self.merge(excess, needed, deadline);
+        }
+    }
+
+    /// Leaves out up to `excess` samples of speech, where that is heard least.
+    fn merge(&mut self, excess: usize, needed: usize, deadline: Time) {
+        let since = deadline.since(self.last_merge);
+        if since < MERGE_EVERY {
+            return;
+        }
+        let least = if excess >= LINE_FRAME { MERGE_USUAL } else { MERGE_LEAST };
+        let (distance, likeness) = self.most_similar(least, excess.min(MERGE_MOST));
+        if likeness >= MERGE_LIKENESS || since >= MERGE_ANYHOW {
+            self.last_merge = deadline;
+            self.cut(if likeness >= MERGE_LIKENESS { distance } else { excess.min(MERGE_MOST) }, needed);
+        }
+    }
+
+    /// Whether all that was taken lately had waited for a whole frame and more.
+    fn waits_too_long(&self) -> bool {
+        self.window.trusted().is_some_and(|least| least >= nanos(offhook_audio::FRAME_DURATION))
+    }
+
+    /// Samples that always wait, because the end of a packet is not the end of a frame: what was cut out before was no
+    /// whole number of frames.
+    fn misfit(&self, needed: usize) -> usize {
+        let common = if needed.is_multiple_of(LINE_FRAME) { LINE_FRAME } else { LINE_FRAME / 2 };
+        if self.window.trusted().is_some() { self.spare(needed) % common } else { 0 }
+    }
+
+    /// Samples that wait besides those that are `needed` now.
+    fn spare(&self, needed: usize) -> usize {
+        self.len().saturating_sub(needed)
     }
 
     /// Leaves out the next `count` samples, fading from the first of them into what follows.
-    fn cut(&mut self, count: usize) {
+    fn cut(&mut self, count: usize, needed: usize) {
+        let last_frame = |queue: &Self| {
+            let last = queue.read + needed as u64;
+            (0..queue.mark_count).position(|n| queue.marks[(queue.first_mark + n) % MARKS].end >= last)
+        };
+        let before = last_frame(self);
         let mut joined = [0i16; JOIN];
         for (i, sample) in joined.iter_mut().enumerate() {
             let leaving = i32::from(self.at(i)) * (JOIN - i) as i32;
@@ -257,14 +315,17 @@ impl LiveQueue {
             let at = self.index(self.read + i as u64);
             self.samples[at] = *sample;
         }
-        self.window.shift(-(count as i64 * 1_000_000_000 / i64::from(LINE_RATE)));
+        // The packet ends in a later frame now, which came later.
+        let frames = last_frame(self).unwrap_or(0).saturating_sub(before.unwrap_or(0)) as i64;
+        self.window.shift(-frames * nanos(offhook_audio::FRAME_DURATION));
     }
 
     /// The distance at which the audio looks most like what plays next, so that leaving out what is between is
-    /// heard least: a whole number of periods of a voice.
-    fn most_similar(&self, most: usize) -> usize {
-        let mut best = (MERGE_LEAST, f64::MIN);
-        for distance in MERGE_LEAST..=most {
+    /// heard least: a whole number of periods of a voice. And how like it is: 1 for what repeats itself.
+    fn most_similar(&self, least: usize, most: usize) -> (usize, f64) {
+        let mut best = (least, f64::MIN);
+        let own: i64 = (0..JOIN).map(|i| i64::from(self.at(i)) * i64::from(self.at(i))).sum();
+        for distance in least..=most {
             let (mut product, mut energy) = (0i64, 1i64);
             for i in 0..JOIN {
                 let (here, there) = (i64::from(self.at(i)), i64::from(self.at(distance + i)));
@@ -276,7 +337,7 @@ impl LiveQueue {
                 best = (distance, likeness);
             }
         }
-        best.0
+        (best.0, best.1 / (own.max(1) as f64).sqrt())
     }
 
     fn is_silent(&self, count: usize) -> bool {
@@ -344,7 +405,7 @@ mod tests {
         queue.push(&[2; LINE_FRAME], Available::steady(Time::from_millis(20)));
         let first = queue.take(&mut out, Time::from_millis(1));
 
-        assert_eq!(first, Taken { audio: true, short: false });
+        assert_eq!(first, Taken { audio: true, short: false, quiet: true });
         assert_eq!(out, [1; LINE_FRAME]);
         assert_eq!(queue.window().least(), Some(1_000_000));
     }

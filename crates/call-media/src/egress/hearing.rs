@@ -6,7 +6,6 @@ use offhook_audio::gain::GainRamp;
 use offhook_time::Time;
 
 use crate::live::{Available, LiveQueue, mix_through};
-use crate::slack::nanos;
 use crate::{Gain, Port};
 
 /// Samples over which a gain changes: 5 ms at the line's rate.
@@ -41,6 +40,8 @@ pub(crate) struct Slack {
     pub(crate) least: Option<i64>,
     /// The same, once all sources are known well enough to move to earlier.
     pub(crate) trusted: Option<i64>,
+    /// Nothing in it was loud enough for anybody to hear when it leaves.
+    pub(crate) quiet: bool,
 }
 
 impl Hearing {
@@ -147,7 +148,7 @@ impl Hearing {
         self.live
             .iter_mut()
             .filter(|source| source.port == from)
-            .for_each(|source| source.queue.shift(nanos(sooner)));
+            .for_each(|source| source.queue.expect_sooner(sooner));
     }
 
     /// The gain of the bot, where it is routed here and pulled by this leg.
@@ -160,7 +161,7 @@ impl Hearing {
 
     /// Adds the next samples of all live sources to `mixed`; they were due at `deadline`.
     pub(crate) fn mix(&mut self, mixed: &mut [i16], deadline: Time) -> Slack {
-        let mut slack = Slack::default();
+        let mut slack = Slack { quiet: true, ..Slack::default() };
         let mut untrusted = false;
         for source in &mut self.live {
             let Some(route) = &mut source.gain else { continue };
@@ -176,6 +177,7 @@ impl Hearing {
                 slack.least = least_of(slack.least, window.least());
                 slack.trusted = least_of(slack.trusted, window.trusted());
                 untrusted |= window.trusted().is_none();
+                slack.quiet &= taken.quiet;
             }
         }
         if untrusted {

@@ -15,7 +15,7 @@ use offhook_time::{Randomness, Time};
 use crate::bot::BotVoice;
 use crate::live::{Available, LINE_RATE};
 use crate::{Gain, LegId, LineCodec, Outputs, Port, StreamSettings};
-use hearing::Hearing;
+use hearing::{Hearing, Slack};
 use phase::Phase;
 
 /// Samples of the longest packet: 60 ms.
@@ -185,7 +185,7 @@ impl Egress {
             crate::live::mix_through(gain, &mut voice[..samples], mixed);
         }
         self.silent = mixed.iter().all(|sample| sample.unsigned_abs() < SILENT_PEAK);
-        let moved = phase.advance(interval(samples), slack.least, slack.trusted);
+        let moved = phase.advance(interval(samples), slack);
         self.hearing.shift(moved);
         let energy = self.write(stream, mixed, to, bot.is_some(), outputs);
         if let Some(bot) = bot {
@@ -245,7 +245,7 @@ impl Egress {
         self.sender.skip(samples as u32);
         self.hearing.clear_all();
         self.silent = true;
-        phase.advance(interval(samples), None, None);
+        phase.advance(interval(samples), Slack::default());
     }
 }
 

@@ -28,6 +28,12 @@ impl Delays {
         Delays { packets, unknown: self.unknown }
     }
 
+    /// When the last packet with more than `limit` milliseconds left, since the start of the scene.
+    pub fn last_above(&self, limit: f64) -> Option<f64> {
+        let start = offhook_testkit::start().as_millis() as f64;
+        self.packets.iter().rev().find(|(_, delay)| *delay > limit).map(|(at, _)| at - start)
+    }
+
     pub fn print(&self, what: &str) {
         println!(
             "{what}: p50 {:.2} ms, p95 {:.2}, p99 {:.2}, max {:.2} over {} packets, {} not recognized",
@@ -38,6 +44,18 @@ impl Delays {
             self.packets.len(),
             self.unknown
         );
+    }
+}
+
+impl<S: StepSink> Scene<S> {
+    /// Since the scene began.
+    pub fn elapsed_ms(&self) -> f64 {
+        self.now.since(offhook_testkit::start()).as_secs_f64() * 1e3
+    }
+
+    /// The sender's timestamps leap by so many units, ahead or back, while its voice goes on.
+    pub fn leap(&mut self, units: i32) {
+        self.sender.skip(units as u32);
     }
 }
 

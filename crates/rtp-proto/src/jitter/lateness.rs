@@ -12,24 +12,33 @@ use offhook_time::Time;
 /// sender that is woken a millisecond late. The playout behind the buffer has that much slack anyway.
 pub(super) const GRACE: i64 = 3_000_000;
 
-/// Of speech: a worse line of the last two seconds still counts; shrinking must end three seconds after it got well.
-const SPEECH_WINDOW: Duration = Duration::from_millis(2_000);
+/// Of speech: a worse line of the last 1.7 s still counts. What plays the frames needs some tenths of a second more
+/// until all of it is gone, and three seconds after the line got well nothing may be left.
+const SPEECH_WINDOW: Duration = Duration::from_millis(1_720);
 
 /// Of speech where loss hurts more than delay.
 const CAREFUL_WINDOW: Duration = Duration::from_millis(5_000);
 
-/// Of silence: shrinking must end one second after the line got well, and a packet that comes late is not heard.
-const SILENCE_WINDOW: Duration = Duration::from_millis(800);
+/// Of silence that has lasted as long: longer than the pauses between words, or a speaker's every breath would unlearn
+/// the line; and one second of silence must be enough for everything.
+const SILENCE_WINDOW: Duration = Duration::from_millis(560);
 
 /// At most this share of a packet's duration is caught up per packet while somebody speaks: 3 ms of 20, so that
-/// 120 ms are gone in less than a second.
+/// what plays the frames can follow without anybody hearing it.
 const SHRINK: (i64, i64) = (3, 20);
+
+/// Of a long wait this share goes with each packet if it is more: 120 ms are gone in less than half a second.
+const SHRINK_SHARE: i64 = 10;
+
+/// What the wait may be too long by, as a share of the spread: a line that stays bad is not measured anew all the time.
+const HOLD: i64 = 8;
 
 /// What matters more when one of the two must be chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Prefer {
-    /// One late packet within two seconds is tolerated, the second makes the buffer wait.
+    /// One late packet within the window is tolerated, the second makes the buffer wait. What is later than the
+    /// longest wait makes nobody wait: it would be lost anyway.
     #[default]
     Delay,
     /// The first late packet makes the buffer wait, and it waits for five seconds of good line to get shorter.
@@ -60,6 +69,12 @@ pub(super) struct Lateness {
     best: i64,
     worst: i64,
     offset: i64,
+    /// The last packet waited.
+    waits: bool,
+    /// Since when nobody speaks.
+    silent_since: Option<Time>,
+    /// What the wait shrank by since that was asked last.
+    sooner: i64,
 }
 
 impl Lateness {
@@ -74,6 +89,9 @@ impl Lateness {
             best: 0,
             worst: 0,
             offset: 0,
+            waits: false,
+            silent_since: None,
+            sooner: 0,
         }
     }
 
@@ -81,6 +99,8 @@ impl Lateness {
     pub fn reset(&mut self) {
         self.count = 0;
         self.last = None;
+        self.waits = false;
+        self.sooner = 0;
     }
 
     /// Nanoseconds from media time to release.
@@ -108,7 +128,12 @@ impl Lateness {
         Duration::from_nanos((self.worst - self.best).max(0) as u64)
     }
 
-    /// Takes note of a packet of `duration` nanoseconds with `transit`; `silent` allows shrinking in one step.
+    /// By how much shorter the wait became since this was asked last.
+    pub fn take_sooner(&mut self) -> Duration {
+        Duration::from_nanos(std::mem::take(&mut self.sooner).max(0) as u64)
+    }
+
+    /// Takes note of a packet of `duration` nanoseconds with `transit`; silence allows shrinking in one step.
     pub fn note(&mut self, transit: i64, duration: i64, silent: bool, arrived_at: Time) {
         let draining = self.last.is_some_and(|(at, last)| {
             (arrived_at.signed_since(at)) * 2 < duration && arrived_at >= at && transit < last
@@ -121,6 +146,8 @@ impl Lateness {
         self.samples[self.newest] =
             Sample { at: arrived_at.as_millis() as u32, transit: transit_micros, draining };
 
+        self.silent_since = if silent { self.silent_since.or(Some(arrived_at)) } else { None };
+        let silent = self.silent_since.is_some_and(|since| arrived_at.since(since) >= SILENCE_WINDOW);
         self.measure(silent, arrived_at);
         if first {
             self.offset = self.best;
@@ -134,6 +161,11 @@ impl Lateness {
             (false, Prefer::Delay) => (SPEECH_WINDOW, 1),
             (false, Prefer::Loss) => (CAREFUL_WINDOW, 0),
         };
+        // The best is known only when all were seen: that of the packet before is near enough.
+        let hopeless = match self.prefer {
+            Prefer::Delay => (self.best + self.max_target) / 1_000,
+            Prefer::Loss => i64::MAX,
+        };
         let (window, now) = (window.as_millis() as u32, now.as_millis() as u32);
         let mut best = i32::MAX;
         let mut worst = [i32::MIN; 2];
@@ -144,7 +176,7 @@ impl Lateness {
                 break;
             }
             best = best.min(sample.transit);
-            if !sample.draining {
+            if !sample.draining && i64::from(sample.transit) <= hopeless {
                 worst = if sample.transit > worst[0] {
                     [sample.transit, worst[0]]
                 } else {
@@ -160,10 +192,20 @@ impl Lateness {
     fn follow(&mut self, duration: i64, silent: bool) {
         let spread = self.worst - self.best;
         let margin = (spread / 10).max(1_000_000);
-        let target = if spread <= GRACE { 0 } else { (spread + margin).min(self.max_target) };
-        let wanted = self.best + target;
+        let (target, hold) = if spread <= GRACE { (0, 0) } else { (spread + margin, spread / HOLD) };
+        let wanted = self.best + target.min(self.max_target);
         let excess = self.offset - wanted;
-        let step = if silent || excess <= GRACE { excess } else { duration * SHRINK.0 / SHRINK.1 };
-        self.offset = (self.offset - step.min(excess)).min(self.best + self.max_target);
+        let fastest = (duration * SHRINK.0 / SHRINK.1).max(excess / SHRINK_SHARE);
+        let step = match () {
+            () if excess <= 0 || (target == 0 && excess <= GRACE) => excess,
+            () if silent => (excess - hold).max(0),
+            () => (excess - hold).clamp(0, fastest),
+        };
+        // Where nothing waited, a best transit that varies is not noticed outside.
+        if self.waits {
+            self.sooner += step.max(0);
+        }
+        self.offset = (self.offset - step).min(self.best + self.max_target);
+        self.waits = target > 0 || self.offset > wanted;
     }
 }

@@ -115,6 +115,11 @@ impl JitterBuffer {
         self.silent = silent;
     }
 
+    /// By how much sooner frames come, because the wait became shorter since this was asked last.
+    pub fn take_sooner(&mut self) -> Duration {
+        self.lateness.take_sooner()
+    }
+
     /// The source that is being played.
     pub fn ssrc(&self) -> Option<Ssrc> {
         self.source.ssrc()
