@@ -31,7 +31,8 @@ stage_demo() {
     return "$code"
 }
 # Unit, flow and live tests, doc examples; the fixtures and torture messages of sip-fixtures are replayed in here.
-stage_tests() { cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log"; }
+# OFFHOOK_GATE: a test that lacks a tool fails instead of being skipped, and nothing is cut short.
+stage_tests() { OFFHOOK_GATE=1 cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log"; }
 # Each bench does its thing once and checks what came out; counting is `make bench-instructions`.
 stage_benches() { cargo test --locked --package offhook-benches --benches; }
 

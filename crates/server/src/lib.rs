@@ -2,7 +2,27 @@
 //!
 //! Everything that decides lives below, in pure crates; this one brings them inputs and carries their outputs out.
 //! Threads: `control` (SIP and decisions), `media-N` (frames), `recognizers`, the bridge's, `storage`, and tokio's for
-//! HTTP. Start with [`serve`] for the wiring, [`control`] and [`worker`] for the two halves of a call.
+//! HTTP.
+//!
+//! # Queues between threads
+//!
+//! Every one is bounded and shown in `/metrics` (`offhook_queue_waiting`, `offhook_queue_full_total`,
+//! `offhook_queue_dropped_total`). Who waits for whom has no circle: workers and control's inbox make nobody wait for
+//! control, so control may wait for a worker, the recognizers and storage, and none of these waits for control.
+//!
+//! | queue | made in | where it is full |
+//! |---|---|---|
+//! | to a worker | `worker/message.rs` | the sender waits for the worker's next tick |
+//! | workers to control | `worker/way_back.rs` | the worker keeps the message, reads no socket until it is gone, and goes on |
+//! | to control | `control/inbox.rs` | by sender: the API gets 503, an engine or application that floods has failed; new calls get 503 |
+//! | caller's audio to recognizers | `worker/speech_uplink.rs` | the oldest frame goes |
+//! | orders to recognizers | `speech/recognizers.rs` | control waits |
+//! | facts to storage | `storage/thread.rs` | new calls get 503 from half full on; at last control waits |
+//! | events to a subscriber | `api/events.rs` | it is cut off with a close frame, never left with a hole |
+//! | bridge, both ways | `engines::websocket` | see PROTOCOL.md |
+//! | orders to engine processes | `engines::host` | the order is refused, the call goes on without its result |
+//!
+//! Start with [`serve`] for the wiring, [`control`] and [`worker`] for the two halves of a call.
 
 pub mod api;
 pub mod bots;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::api::EventHub;
 use crate::control::{ControlHandle, Snapshot};
 use crate::speech::RecognizerHandle;
 use crate::storage::Storage;
@@ -22,6 +23,8 @@ pub struct Parts<'a> {
     pub recognizers: &'a RecognizerHandle,
     /// Call records.
     pub storage: &'a Storage,
+    /// Those who listen to events.
+    pub events: &'a EventHub,
 }
 
 /// All of it, in the text format of Prometheus.
@@ -55,6 +58,9 @@ fn write_queues(text: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
         full.push((format!("to_worker_{number}"), full_inbox));
         full.push((format!("kept_by_worker_{number}"), full_outbox));
     }
+    writeln!(text, "# HELP offhook_event_subscribers Open connections to /v1/events.")?;
+    writeln!(text, "# TYPE offhook_event_subscribers gauge")?;
+    writeln!(text, "offhook_event_subscribers {}", parts.events.subscribers())?;
     writeln!(text, "# HELP offhook_queue_waiting Messages that wait between two threads.")?;
     writeln!(text, "# TYPE offhook_queue_waiting gauge")?;
     for (queue, count) in waiting {

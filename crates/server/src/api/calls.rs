@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -11,12 +10,15 @@ use axum::response::{IntoResponse, Response};
 use offhook_call_control::{CallRecord, Command, CommandId};
 use offhook_call_media::LegId;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::ApiState;
+use super::body::{Body, LONGEST_NAME, LONGEST_URI, one_line};
 use super::error::ApiError;
 use crate::control::{CommandReply, Dial};
+
+/// Ids stand in events and records, and calls remember them: a client's own UUID fits many times.
+const LONGEST_COMMAND_ID: usize = 128;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,8 +79,12 @@ struct PlaceBody {
     trunk: Option<String>,
 }
 
-pub(super) async fn place(State(state): State<ApiState>, body: Bytes) -> Result<Response, ApiError> {
-    let body: PlaceBody = parse(&body)?;
+pub(super) async fn place(State(state): State<ApiState>, body: Body) -> Result<Response, ApiError> {
+    let body: PlaceBody = body.json()?;
+    one_line("to", &body.to, LONGEST_URI)?;
+    one_line("bot", &body.bot, LONGEST_NAME)?;
+    one_line("from", body.from.as_deref().unwrap_or_default(), LONGEST_NAME)?;
+    one_line("trunk", body.trunk.as_deref().unwrap_or_default(), LONGEST_NAME)?;
     let from = body.from.unwrap_or_else(|| "offhook".into());
     let dial = Dial { to: body.to, bot: body.bot, from, trunk: body.trunk };
     match state.control.dial(dial).await {
@@ -136,18 +142,18 @@ struct DtmfBody {
 pub(super) async fn answer(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let body: NoArguments = parse_or_default(&body)?;
+    let body: NoArguments = body.json_or_default()?;
     send(state, id, body.command_id, Command::Answer).await
 }
 
 pub(super) async fn hang_up(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let body: HangUpBody = parse_or_default(&body)?;
+    let body: HangUpBody = body.json_or_default()?;
     if let Some(status) = body.status.filter(|status| !(400..=699).contains(status)) {
         return Err(ApiError::bad_request(format!("status {status} rejects nothing: 400 to 699")));
     }
@@ -157,36 +163,38 @@ pub(super) async fn hang_up(
 pub(super) async fn transfer(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let body: TransferBody = parse(&body)?;
+    let body: TransferBody = body.json()?;
+    one_line("target", &body.target, LONGEST_URI)?;
+    one_line("trunk", body.trunk.as_deref().unwrap_or_default(), LONGEST_NAME)?;
     send(state, id, body.command_id, Command::Transfer { target: body.target, trunk: body.trunk }).await
 }
 
 pub(super) async fn mute(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let body: MuteBody = parse_or_default(&body)?;
+    let body: MuteBody = body.json_or_default()?;
     send(state, id, body.command_id, Command::Mute { leg: LegId(body.leg) }).await
 }
 
 pub(super) async fn unmute(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let body: MuteBody = parse_or_default(&body)?;
+    let body: MuteBody = body.json_or_default()?;
     send(state, id, body.command_id, Command::Unmute { leg: LegId(body.leg) }).await
 }
 
 pub(super) async fn say(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let body: SayBody = parse(&body)?;
+    let body: SayBody = body.json()?;
     let interruptible = body.interruptible.unwrap_or(true);
     send(state, id, body.command_id, Command::Say { text: body.text, interruptible }).await
 }
@@ -194,9 +202,9 @@ pub(super) async fn say(
 pub(super) async fn dtmf(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
-    let body: DtmfBody = parse(&body)?;
+    let body: DtmfBody = body.json()?;
     send(state, id, body.command_id, Command::Dtmf { leg: LegId(body.leg.unwrap_or(0)), digits: body.digits })
         .await
 }
@@ -208,6 +216,7 @@ async fn send(
     command_id: Option<String>,
     command: Command,
 ) -> Result<Response, ApiError> {
+    one_line("command_id", command_id.as_deref().unwrap_or_default(), LONGEST_COMMAND_ID)?;
     let id = command_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     match state.control.command(call.clone(), CommandId(id.clone()), command).await {
         Some(CommandReply::Accepted) => {
@@ -217,12 +226,4 @@ async fn send(
         Some(CommandReply::NoSuchCall) => Err(ApiError::no_such_call(&call)),
         None => Err(ApiError::unavailable("the server is shutting down, or has too much to do")),
     }
-}
-
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::bad_request(format!("body: {error}")))
-}
-
-fn parse_or_default<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, ApiError> {
-    if body.is_empty() { Ok(T::default()) } else { parse(body) }
 }

@@ -20,7 +20,8 @@ impl ApiError {
     }
 
     pub fn unauthorized() -> Self {
-        let message = "send the key of the data folder's file api-key as 'Authorization: Bearer KEY'";
+        let message = "send the API key (api.key of the configuration, else the data folder's file api-key) \
+                       as 'Authorization: Bearer KEY'";
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 
@@ -30,6 +31,10 @@ impl ApiError {
 
     pub fn bad_request(message: impl Into<String>) -> Self {
         ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    pub fn too_large(message: impl Into<String>) -> Self {
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
     pub fn unavailable(message: impl Into<String>) -> Self {

@@ -1,6 +1,8 @@
 //! The stream of events.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -15,14 +17,27 @@ use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use super::ApiState;
 use super::error::ApiError;
 
-/// Events that may wait for one subscriber. One that falls further behind is cut off and told so, rather than left
-/// with holes it cannot see.
+/// Events that may wait for one subscriber. One that falls further behind is cut off: it gets what waits, in order and
+/// without a hole, and then a close frame that says why. Nobody else waits for it.
 const BACKLOG: usize = 1024;
+
+/// A subscriber that takes no byte for this long is gone: its connection is closed, and what waits for it is freed.
+const TAKES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Hands every fact to every subscriber.
 #[derive(Clone, Debug, Default)]
 pub struct EventHub {
     subscribers: Arc<Mutex<Vec<Sender<Utf8Bytes>>>>,
+    connected: Arc<AtomicUsize>,
+}
+
+/// A subscriber's connection, counted as long as it lives.
+struct Connected(Arc<AtomicUsize>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl EventHub {
@@ -49,10 +64,16 @@ impl EventHub {
         });
     }
 
-    fn subscribe(&self) -> Receiver<Utf8Bytes> {
+    /// Connections that are open.
+    pub fn subscribers(&self) -> usize {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    fn subscribe(&self) -> (Receiver<Utf8Bytes>, Connected) {
         let (sender, receiver) = channel(BACKLOG);
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        receiver
+        self.connected.fetch_add(1, Ordering::Relaxed);
+        (receiver, Connected(Arc::clone(&self.connected)))
     }
 }
 
@@ -71,8 +92,11 @@ pub(super) async fn subscribe(
     let Query(filter) = filter.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let upgrade = upgrade.map_err(|error| ApiError::bad_request(error.body_text()))?;
     // Subscribed before the upgrade is answered: what happens after the answer is seen for certain.
-    let events = state.events.subscribe();
-    Ok(upgrade.on_upgrade(move |socket| forward(socket, events, filter.call)))
+    let (events, connected) = state.events.subscribe();
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        forward(socket, events, filter.call).await;
+        drop(connected);
+    }))
 }
 
 async fn forward(mut socket: WebSocket, mut events: Receiver<Utf8Bytes>, call: Option<String>) {
@@ -84,14 +108,14 @@ async fn forward(mut socket: WebSocket, mut events: Receiver<Utf8Bytes>, call: O
                     if wanted.as_ref().is_some_and(|wanted| !event.starts_with(wanted.as_str())) {
                         continue;
                     }
-                    if socket.send(Message::Text(event)).await.is_err() {
+                    if !send(&mut socket, Message::Text(event)).await {
                         return;
                     }
                 }
                 None => {
                     let reason = "you read too slowly; reconnect and read the missed calls from /v1/calls";
                     let frame = CloseFrame { code: close_code::POLICY, reason: reason.into() };
-                    let _ = socket.send(Message::Close(Some(frame))).await;
+                    send(&mut socket, Message::Close(Some(frame))).await;
                     return;
                 }
             },
@@ -99,6 +123,17 @@ async fn forward(mut socket: WebSocket, mut events: Receiver<Utf8Bytes>, call: O
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => {}
             },
+        }
+    }
+}
+
+/// Whether the subscriber is still there.
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
+    match tokio::time::timeout(TAKES_WITHIN, socket.send(message)).await {
+        Ok(sent) => sent.is_ok(),
+        Err(_) => {
+            tracing::info!("a subscriber of events takes nothing and is disconnected");
+            false
         }
     }
 }

@@ -87,6 +87,7 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> String {
         heard: &state.heard,
         recognizers: &state.recognizers,
         storage: &state.storage,
+        events: &state.events,
     });
     state.metrics.render() + &own
 }

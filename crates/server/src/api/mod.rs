@@ -3,6 +3,7 @@
 //! Keys are sent as `Authorization: Bearer`. Every error has one JSON shape with a stable code. Start with [`router`].
 
 mod auth;
+mod body;
 mod calls;
 mod error;
 mod events;
@@ -15,6 +16,7 @@ pub use health::Readiness;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -60,6 +62,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/calls/{id}/dtmf", post(calls::dtmf))
         .route("/events", get(events::subscribe))
         .fallback(error::no_such_path)
+        .layer(DefaultBodyLimit::max(body::LONGEST_BODY))
         .layer(axum::middleware::from_fn_with_state(state.clone(), auth::require_key));
     Router::new()
         .nest("/v1", v1)

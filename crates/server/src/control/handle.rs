@@ -190,9 +190,9 @@ mod tests {
         let of = |wanted: u64| {
             let messages = waiting.iter().map(|waiting| &waiting.message);
             messages
-                .filter_map(|message| match message {
-                    ToControl::Recognizer(call, event) if *call == wanted => Some(event.clone()),
-                    _ => None,
+                .filter_map(|message| {
+                    let ToControl::Recognizer(call, event) = message else { return None };
+                    (*call == wanted).then(|| event.clone())
                 })
                 .collect::<Vec<_>>()
         };

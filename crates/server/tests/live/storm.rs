@@ -101,36 +101,25 @@ fn sipp_calls_over_tcp_all_succeed_on_one_connection_and_on_many() {
     assert!(causes.iter().all(|cause| cause == "caller_hung_up"), "{causes:?}");
 }
 
-struct Report {
-    succeeded: u64,
-    failed: u64,
+pub struct Report {
+    pub succeeded: u64,
+    pub failed: u64,
     retransmissions: u64,
-    said: String,
+    pub said: String,
 }
 
-/// Runs SIPp at ten calls per second.
-fn storm(sipp: &Path, flow: &str, server: &Server, transport: &str, calls: u32) -> Report {
+/// Runs SIPp at ten calls per second, over IPv4 or IPv6 as the server listens.
+pub fn storm(sipp: &Path, flow: &str, server: &Server, transport: &str, calls: u32) -> Report {
     let folder = tempfile::tempdir().unwrap();
     let speech = speech();
     std::fs::write(folder.path().join("speech.ulaw"), &speech).unwrap();
     std::fs::write(folder.path().join("speech.pcap"), pcap(&speech)).unwrap();
     // SIPp takes the next free port from this one on.
-    let media = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() & !1;
+    let host = server.sip.ip().to_string();
+    let media = UdpSocket::bind((server.sip.ip(), 0)).unwrap().local_addr().unwrap().port() & !1;
     let output = Command::new(sipp)
         .current_dir(folder.path())
-        .args([
-            "-i",
-            "127.0.0.1",
-            "-mi",
-            "127.0.0.1",
-            "-s",
-            "echo",
-            "-r",
-            "10",
-            "-nostdin",
-            "-trace_stat",
-            "-trace_err",
-        ])
+        .args(["-i", &host, "-mi", &host, "-s", "echo", "-r", "10", "-nostdin", "-trace_stat", "-trace_err"])
         .args([
             "-stf",
             "stat.csv",

@@ -15,6 +15,11 @@ pub fn program() -> &'static Path {
     })
 }
 
+/// Whether the tested program is the one that is shipped.
+pub fn is_release() -> bool {
+    program().parent().is_some_and(|folder| folder.ends_with("release"))
+}
+
 fn choose() -> PathBuf {
     if let Some(named) = std::env::var_os("OFFHOOK_TEST_BINARY") {
         return PathBuf::from(named);
@@ -28,7 +33,10 @@ fn choose() -> PathBuf {
     current.unwrap_or(built)
 }
 
-/// When a source of the workspace was changed last.
+/// Crates that are no part of the program.
+const TESTS_ONLY: [&str; 2] = ["simulation", "testkit"];
+
+/// When a source of the program was changed last.
 fn newest_source() -> SystemTime {
     let crates = super::repository("crates");
     let mut newest = SystemTime::UNIX_EPOCH;
@@ -36,6 +44,7 @@ fn newest_source() -> SystemTime {
         .into_iter()
         .flatten()
         .flatten()
+        .filter(|entry| !TESTS_ONLY.iter().any(|name| entry.file_name() == *name))
         .map(|entry| entry.path().join("src"))
         .collect();
     folders.push(super::repository("bots"));

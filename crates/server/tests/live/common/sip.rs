@@ -11,19 +11,35 @@ use super::{PATIENCE, Server};
 pub struct Message {
     pub start: String,
     headers: Vec<(String, String)>,
+    pub body: String,
 }
 
 impl Message {
     pub fn parse(bytes: &[u8]) -> Message {
         let text = String::from_utf8_lossy(bytes);
-        let head = text.split_once("\r\n\r\n").map_or(&*text, |(head, _)| head);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let mut lines = head.split("\r\n");
         let start = lines.next().unwrap_or_default().to_owned();
         let headers = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        Message { start, headers }
+        Message { start, headers, body: body.to_owned() }
+    }
+
+    /// Where its SDP wants the audio.
+    pub fn audio_address(&self) -> SocketAddr {
+        let line =
+            |start: &str| self.body.lines().find_map(|line| line.strip_prefix(start)).unwrap_or("none");
+        let ip = line("c=IN IP").split_once(' ').unwrap().1;
+        let port = line("m=audio ").split(' ').next().unwrap();
+        SocketAddr::new(ip.parse().unwrap(), port.parse().unwrap())
+    }
+
+    /// What its SDP says about who sends.
+    pub fn direction(&self) -> &str {
+        let named = |line: &&str| matches!(*line, "a=sendrecv" | "a=sendonly" | "a=recvonly" | "a=inactive");
+        self.body.lines().find(named).map_or("sendrecv", |line| &line[2..])
     }
 
     /// Of a response; 0 for a request.
@@ -60,7 +76,7 @@ enum Line {
 
 impl Phone {
     pub fn udp(server: &Server) -> Phone {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = UdpSocket::bind((server.sip.ip(), 0)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let local = socket.local_addr().unwrap();
         Phone::new(Line::Udp(socket), server.sip, local)
@@ -71,6 +87,11 @@ impl Phone {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let local = stream.local_addr().unwrap();
         Phone::new(Line::Tcp(stream, Vec::new()), server.sip, local)
+    }
+
+    /// Where it can be called.
+    pub fn uri(&self) -> String {
+        format!("sip:phone@{}", self.local)
     }
 
     fn new(line: Line, server: SocketAddr, local: SocketAddr) -> Phone {
@@ -106,8 +127,57 @@ impl Phone {
 
     /// An INVITE with an offer of G.711.
     pub fn invite(&mut self, user: &str, headers: &str) -> Message {
-        let body = sdp(self.local, "0 8 101", "a=rtpmap:101 telephone-event/8000\r\n");
+        self.offer(user, headers, self.local, "")
+    }
+
+    /// An INVITE with an offer of G.711 at `media`, with more lines of SDP.
+    pub fn offer(&mut self, user: &str, headers: &str, media: SocketAddr, attributes: &str) -> Message {
+        let body = g711(media, attributes);
         self.ask("INVITE", user, &format!("{headers}Content-Type: application/sdp\r\n"), &body)
+    }
+
+    /// A call that is up, its audio at `media`. Answers the 200.
+    pub fn call(&mut self, user: &str, media: SocketAddr) -> Message {
+        let ok = self.offer(user, "", media, "");
+        assert_eq!(ok.status(), 200, "{ok:?}");
+        self.in_dialog("ACK", user, &ok);
+        ok
+    }
+
+    /// A new offer within the dialog of `ok`, acknowledged whatever it is answered with.
+    pub fn reinvite(&mut self, user: &str, ok: &Message, body: &str) -> Message {
+        self.to = ok.header("to").unwrap().to_owned();
+        let headers = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        self.request("INVITE", user, headers, body);
+        let answer = self.final_response();
+        if answer.status() < 300 {
+            self.branch = format!("z9hG4bK{:x}", random());
+        }
+        if !body.is_empty() || answer.status() >= 300 {
+            self.send_request("ACK", user, "", "");
+        }
+        answer
+    }
+
+    /// The ACK that carries the answer to an offer of the server.
+    pub fn acknowledge_with(&mut self, user: &str, body: &str) {
+        self.send_request("ACK", user, "Content-Type: application/sdp\r\n", body);
+    }
+
+    /// Answers a request of the server.
+    pub fn reply(&mut self, request: &Message, status: &str) {
+        let mut text = format!("SIP/2.0 {status}\r\n");
+        for (name, value) in &request.headers {
+            let copied = ["via", "from", "call-id", "cseq", "record-route"].contains(&name.as_str());
+            if copied {
+                text.push_str(&format!("{name}: {value}\r\n"));
+            } else if name == "to" {
+                let tag = if value.contains("tag=") { String::new() } else { format!(";tag={}", self.tag) };
+                text.push_str(&format!("To: {value}{tag}\r\n"));
+            }
+        }
+        text.push_str(&format!("Contact: <{}>\r\nContent-Length: 0\r\n\r\n", self.uri()));
+        self.write(&text);
     }
 
     /// The ACK of a 200 and whatever else belongs to its dialog.
@@ -141,8 +211,12 @@ impl Phone {
             self.cseq,
             body.len()
         );
+        self.write(&text);
+    }
+
+    fn write(&mut self, text: &str) {
         match &mut self.line {
-            Line::Udp(socket) => drop(socket.send_to(text.as_bytes(), server).unwrap()),
+            Line::Udp(socket) => drop(socket.send_to(text.as_bytes(), self.server).unwrap()),
             Line::Tcp(stream, _) => stream.write_all(text.as_bytes()).unwrap(),
         }
     }
@@ -209,11 +283,16 @@ pub fn read_message(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Mess
     }
 }
 
+/// A description of G.711 and digits at `media`, with more lines.
+pub fn g711(media: SocketAddr, attributes: &str) -> String {
+    sdp(media, "0 8 101", &format!("a=rtpmap:101 telephone-event/8000\r\n{attributes}"))
+}
+
 /// An offer with these payload types.
 pub fn sdp(local: SocketAddr, types: &str, attributes: &str) -> String {
-    let ip = local.ip();
+    let (ip, family) = (local.ip(), if local.is_ipv4() { 4 } else { 6 });
     format!(
-        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP {types}\r\n{attributes}",
+        "v=0\r\no=- 1 1 IN IP{family} {ip}\r\ns=-\r\nc=IN IP{family} {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP {types}\r\n{attributes}",
         local.port()
     )
 }
