@@ -20,6 +20,8 @@ pub(crate) enum AskedBy {
 pub(crate) struct Spoken {
     pub asked_by: AskedBy,
     pub started: bool,
+    /// The conversation wants it stopped, for what the caller said.
+    pub stopped: bool,
     /// Whether speech or a digit may interrupt it.
     pub interruptible: bool,
 }
@@ -49,9 +51,18 @@ impl SpeechBook {
         self.pending.remove(&utterance)
     }
 
+    pub fn first_mut(&mut self) -> Option<&mut Spoken> {
+        self.pending.values_mut().next()
+    }
+
     /// The utterance that plays or plays next.
     pub fn first(&self) -> Option<(UtteranceId, &Spoken)> {
         self.pending.iter().next().map(|(utterance, spoken)| (*utterance, spoken))
+    }
+
+    pub fn of_prompt(&self, prompt: PromptId) -> Option<UtteranceId> {
+        let is_it = |spoken: &Spoken| spoken.asked_by == AskedBy::Conversation(prompt);
+        self.pending.iter().find(|(_, spoken)| is_it(spoken)).map(|(utterance, _)| *utterance)
     }
 
     pub fn ids(&self) -> Vec<UtteranceId> {
@@ -86,6 +97,8 @@ pub(crate) struct Listening {
     /// The speech goes over an utterance that must not be interrupted: what is heard is not for the bot.
     pub ignored: bool,
     pub owed: VecDeque<Owed>,
+    /// The utterance whose interruption was told last: it is told once, whoever stops it.
+    pub interrupted: Option<UtteranceId>,
 }
 
 impl Listening {

@@ -1,6 +1,6 @@
 //! From the conversation's words to the engines' and media's.
 
-use offhook_call_media::{BargeIn, UtterancePolicy};
+use offhook_call_media::{BargeIn, OnSpeech, UtterancePolicy};
 use offhook_conversation as conversation;
 use offhook_engine_api::{Grammar, IntentPhrases, SlotKind};
 
@@ -31,7 +31,12 @@ fn slot(slot: &conversation::SlotKind) -> SlotKind {
 
 /// How a prompt is played.
 pub(crate) fn utterance_policy(prompt: &conversation::Prompt) -> UtterancePolicy {
-    UtterancePolicy { barge_in: BargeIn { speech: prompt.barge_in.speech, digits: prompt.barge_in.digits } }
+    let speech = match prompt.barge_in.speech {
+        conversation::OnSpeech::Ignore => OnSpeech::Ignore,
+        conversation::OnSpeech::WaitForMatch => OnSpeech::Pause,
+        conversation::OnSpeech::Stop => OnSpeech::Stop,
+    };
+    UtterancePolicy { barge_in: BargeIn { speech, digits: prompt.barge_in.digits } }
 }
 
 /// What a prompt says, for the synthesizer.

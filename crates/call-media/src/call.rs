@@ -256,6 +256,7 @@ impl CallMedia {
             MediaCommand::Cancel { utterance } => self.bot.cancel(utterance, fade, outputs),
             MediaCommand::CancelAll => self.bot.cancel_all(fade, outputs),
             MediaCommand::Hold { paused } => self.bot.hold(paused, fade),
+            MediaCommand::Resume => self.resume(),
             MediaCommand::EndTurn => self.end_turn(outputs, now),
             MediaCommand::SendDigits { leg, digits, count } => {
                 let count = usize::from(count).min(digits.len());

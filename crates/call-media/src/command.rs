@@ -57,6 +57,9 @@ pub enum MediaCommand {
         /// Whether to pause.
         paused: bool,
     },
+    /// What the caller said was nothing: what speech [paused](crate::OnSpeech::Pause) goes on, a little before the
+    /// place where it stopped. While a new sound is being judged, that decides.
+    Resume,
     /// Ends the caller's turn for the recognizer now.
     EndTurn,
     /// Sends digits as telephone events (RFC 4733) to the far end of a leg.

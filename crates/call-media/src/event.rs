@@ -37,7 +37,7 @@ pub enum MediaEvent {
         /// What the bot paused, where something played that speech may interrupt.
         paused: Option<UtteranceId>,
     },
-    /// It is speech. Where something was paused, it is now stopped and its id stands here.
+    /// It is speech. What it stops is stopped now and its id stands here; what it only pauses waits for control.
     SpeechConfirmed {
         /// What was stopped and how much of it the caller heard.
         stopped: Option<(UtteranceId, Duration)>,

@@ -37,7 +37,7 @@ pub use command::{MediaCommand, UtterancePolicy};
 pub use event::{CloseReport, MediaEvent, RefusalCause, StreamReport, TurnTimes};
 pub use input::Input;
 pub use output::Outputs;
-pub use policy::{BargeIn, TurnPolicy};
+pub use policy::{BargeIn, OnSpeech, TurnPolicy};
 pub use route::{Gain, LegId, Port, Route};
 pub use settings::{JitterPreference, LegSettings, MediaSettings, MediaSource};
 pub use steps::{RecordedInput, StepError};

@@ -87,6 +87,11 @@ impl Listener {
         self.bot_quiet_at = quiet_at;
     }
 
+    /// Whether it is not known yet what the caller's sound is.
+    pub(crate) fn is_judging(&self) -> bool {
+        matches!(self.turn, Turn::Maybe { .. })
+    }
+
     /// Judges the next frame, released by the jitter buffer at `now`; `level` is that of its packet on the line
     /// ([`packet_level`](offhook_audio::packet_level)).
     pub(crate) fn push(&mut self, frame: &Frame, level: f32, now: Time) -> Option<Heard> {

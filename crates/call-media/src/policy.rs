@@ -7,10 +7,28 @@ use serde::{Deserialize, Serialize};
 /// What may interrupt an utterance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BargeIn {
-    /// Speech pauses it at once; confirmed speech stops it, rejected noise resumes it.
-    pub speech: bool,
+    /// What the caller's speech does to it.
+    pub speech: OnSpeech,
     /// A digit stops it at once.
     pub digits: bool,
+}
+
+impl BargeIn {
+    /// Anything stops it.
+    pub const ANY: BargeIn = BargeIn { speech: OnSpeech::Stop, digits: true };
+}
+
+/// What the caller's speech does to an utterance. Noise that turns out to be no speech resumes what it paused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnSpeech {
+    /// It is said to its end.
+    #[default]
+    Ignore,
+    /// Pauses it at once. Control knows what the speech meant, and stops it or lets it
+    /// [resume](crate::MediaCommand::Resume).
+    Pause,
+    /// Pauses it at once and stops it as soon as it is confirmed to be speech.
+    Stop,
 }
 
 /// How turns are taken. Plain memory; a new one replaces the old.

@@ -7,7 +7,7 @@ use offhook_rtp_proto::DigitEvent;
 use offhook_time::Time;
 
 use crate::bot::Interruption;
-use crate::listener::Heard;
+use crate::listener::{Heard, Listener};
 use crate::live::LINE_RATE;
 use crate::{CallMedia, LegId, MediaEvent, Outputs, Port, TurnTimes};
 
@@ -26,6 +26,12 @@ impl CallMedia {
         if let Some(heard) = heard {
             self.react(heard, outputs);
         }
+    }
+
+    /// Control says that the last speech was nothing.
+    pub(crate) fn resume(&mut self) {
+        let judging = self.listener.as_ref().is_some_and(Listener::is_judging);
+        self.bot.resume_after_speech(judging, self.policy.fade);
     }
 
     fn react(&mut self, heard: Heard, outputs: &mut impl Outputs) {

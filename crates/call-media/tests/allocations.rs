@@ -12,7 +12,8 @@ use std::time::Duration;
 use common::{bridge, caller_address, conversation, echo, noise, sample};
 use offhook_audio::{AudioChunk, Frame, G711};
 use offhook_call_media::{
-    BargeIn, CallMedia, Input, LegId, MediaCommand, MediaEvent, MediaSettings, Outputs, UtterancePolicy,
+    BargeIn, CallMedia, Input, LegId, MediaCommand, MediaEvent, MediaSettings, OnSpeech, Outputs,
+    UtterancePolicy,
 };
 use offhook_engine_api::UtteranceId;
 use offhook_rtp_proto::{Digit, DigitSender, DigitSenderConfig, NextEvent, PayloadType, StreamSender};
@@ -89,7 +90,7 @@ fn sixty_seconds_of_conversation_with_barge_in_and_digits_allocate_and_free_noth
 
     for second in 0..60u32 {
         let utterance = UtteranceId(second);
-        let policy = UtterancePolicy { barge_in: BargeIn { speech: true, digits: true } };
+        let policy = UtterancePolicy { barge_in: BargeIn { speech: OnSpeech::Stop, digits: true } };
         run.handle(Input::Command(MediaCommand::Announce { utterance, policy }));
         for _ in 0..8 {
             let chunk = chunks[second as usize % chunks.len()].clone();

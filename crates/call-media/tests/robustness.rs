@@ -10,7 +10,7 @@ use common::{Left, bridge, caller_address, conversation, echo, stream};
 use offhook_audio::{AudioChunk, Frame};
 use offhook_call_media::{
     BargeIn, CallMedia, Direction, Gain, Input, LegId, LineCodec, MediaCommand, MediaEvent, MediaSettings,
-    Port, Route, StreamSettings, TurnPolicy, UtterancePolicy,
+    OnSpeech, Port, Route, StreamSettings, TurnPolicy, UtterancePolicy,
 };
 use offhook_engine_api::UtteranceId;
 use offhook_rtp_proto::RtpPacket;
@@ -153,10 +153,11 @@ impl Chaos {
         let ports =
             [Port::Leg(LegId::CALLER), Port::Bot, Port::Application, Port::Recognizer, Port::Leg(LegId(3))];
         let (from, to) = (ports[self.below(5) as usize], ports[self.below(5) as usize]);
-        let command = match self.below(14) {
+        let command = match self.below(15) {
             0 | 1 => {
                 self.announced += 1;
-                let barge_in = BargeIn { speech: self.below(2) == 0, digits: self.below(2) == 0 };
+                let speech = [OnSpeech::Ignore, OnSpeech::Pause, OnSpeech::Stop][self.below(3) as usize];
+                let barge_in = BargeIn { speech, digits: self.below(2) == 0 };
                 MediaCommand::Announce {
                     utterance: UtteranceId(self.announced),
                     policy: UtterancePolicy { barge_in },
@@ -166,6 +167,7 @@ impl Chaos {
             3 => MediaCommand::Cancel { utterance },
             4 => MediaCommand::CancelAll,
             5 => MediaCommand::Hold { paused: self.below(2) == 0 },
+            13 => MediaCommand::Resume,
             6 => MediaCommand::EndTurn,
             7 => MediaCommand::SendDigits {
                 leg: LegId(self.below(2) as u8),

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Scene, conversation, cough, sample};
-use offhook_call_media::{LegId, MediaCommand, MediaEvent, MediaSettings, TurnPolicy};
+use offhook_call_media::{BargeIn, LegId, MediaCommand, MediaEvent, MediaSettings, OnSpeech, TurnPolicy};
 use offhook_engine_api::UtteranceId;
 use offhook_time::Time;
 
@@ -54,6 +54,68 @@ fn speech_does_not_stop_what_it_may_not_interrupt() {
     assert!(scene.events().contains(&MediaEvent::SpeechConfirmed { stopped: None }));
     assert!(finished(&scene).is_none());
     assert!(last_loud(&scene) > millis(scene.now) - 45.0);
+}
+
+#[test]
+fn speech_that_means_nothing_pauses_and_what_was_said_goes_on_a_little_before() {
+    let mut scene = talking_bot_with(BargeIn { speech: OnSpeech::Pause, digits: true });
+    scene.says = sample("barge-in-rms")[..FIRST_END + 4_000].to_vec();
+
+    scene.run_for(Duration::from_millis(3_600));
+    let quiet_before = millis(scene.now) - last_loud(&scene);
+    scene.command(MediaCommand::Resume);
+    scene.run_for(Duration::from_secs(30));
+
+    let ended = scene.first(|event| matches!(event, MediaEvent::SpeechEnded { .. })).unwrap();
+    assert!(millis(ended) > 2_000.0 && quiet_before > 600.0, "{quiet_before} ms quiet");
+    assert!(scene.events().contains(&MediaEvent::SpeechConfirmed { stopped: None }));
+    let played = Duration::from_secs(20);
+    let whole = MediaEvent::PlaybackFinished { utterance: UtteranceId(BOT), played, completed: true };
+    assert_eq!(finished(&scene), Some(whole));
+    let heard: Vec<i16> = scene.heard().into_iter().flat_map(|(_, samples)| samples).collect();
+    let loud = |samples: &[i16]| samples.iter().filter(|sample| sample.unsigned_abs() > 100).count();
+    let again = (loud(&heard) - loud(&ramp(20))) / 8;
+    assert!((270..=820).contains(&again), "{again} ms were said again");
+}
+
+#[test]
+fn what_waits_until_speech_is_understood_stays_paused_over_a_cough() {
+    let mut scene = talking_bot_with(BargeIn { speech: OnSpeech::Pause, digits: true });
+    scene.says = sample("barge-in-rms")[..FIRST_END + 8_000].to_vec();
+    scene.says.extend(cough(1));
+    scene.says.extend(common::quiet_noise(3));
+
+    scene.run_for(Duration::from_secs(6));
+    assert!(last_loud(&scene) < 2_000.0 + millis(offhook_testkit::start()), "{}", last_loud(&scene));
+    scene.command(MediaCommand::Cancel { utterance: UtteranceId(BOT) });
+    scene.run_for(Duration::from_millis(100));
+
+    let events = scene.events();
+    let stopped = |event: &MediaEvent| matches!(event, MediaEvent::PlaybackFinished { completed: false, .. });
+    assert_eq!(count(&events, stopped), 1);
+    assert_eq!(count(&events, |event| matches!(event, MediaEvent::SpeechRejected { resumed: Some(_) })), 0);
+}
+
+#[test]
+fn what_is_behind_a_stopped_utterance_and_only_pauses_waits_to_begin() {
+    let mut scene = talking_bot(true, true);
+    scene.announce_with(2, BargeIn { speech: OnSpeech::Pause, digits: true });
+    scene.speech(2, 8_000, &ramp(1));
+    scene.command(MediaCommand::EndOfUtterance { utterance: UtteranceId(2) });
+    scene.says = sample("barge-in-rms")[..FIRST_END + 4_000].to_vec();
+
+    scene.run_for(Duration::from_secs(4));
+    let began = |scene: &Scene| {
+        count(
+            &scene.events(),
+            |event| matches!(event, MediaEvent::PlaybackStarted { utterance, .. } if utterance.0 == 2),
+        )
+    };
+    assert_eq!(began(&scene), 0);
+    scene.command(MediaCommand::Resume);
+    scene.run_for(Duration::from_secs(2));
+
+    assert_eq!(began(&scene), 1);
 }
 
 #[test]
@@ -233,8 +295,13 @@ fn a_new_policy_changes_how_patient_the_turn_is() {
 
 /// A bot that has twenty seconds to say.
 fn talking_bot(speech: bool, digits: bool) -> Scene {
+    let speech = if speech { OnSpeech::Stop } else { OnSpeech::Ignore };
+    talking_bot_with(BargeIn { speech, digits })
+}
+
+fn talking_bot_with(barge_in: BargeIn) -> Scene {
     let mut scene = Scene::new(conversation());
-    scene.announce(BOT, speech, digits);
+    scene.announce_with(BOT, barge_in);
     ramp(20).chunks(800).for_each(|chunk| scene.speech(BOT, 8_000, chunk));
     scene.command(MediaCommand::EndOfUtterance { utterance: UtteranceId(BOT) });
     scene

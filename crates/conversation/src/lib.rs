@@ -19,7 +19,7 @@ pub use expected::{DtmfExpect, Expected, IntentPhrases, SlotKind};
 pub use input::{CallFacts, Input, ToolAnswer, ToolFailure, TransferOutcome};
 pub use language::Language;
 pub use output::{
-    BargeIn, Event, HangUpReason, NoMatchReason, Output, Prompt, PromptContent, PromptId, ToolCall,
+    BargeIn, Event, HangUpReason, NoMatchReason, OnSpeech, Output, Prompt, PromptContent, PromptId, ToolCall,
     ToolError, ToolId, TransferCall, TransferId,
 };
 pub use rehearsal::{TestFailure, TestOutcome, TestReport, run_tests};

@@ -13,7 +13,9 @@ pub enum Output {
     Prompt(Prompt),
     /// Drop every prompt that has not finished, also one that a reflex has paused.
     StopPrompts,
-    /// What interrupted was nothing: a paused prompt goes on.
+    /// Drop this one; the others stay.
+    StopPrompt(PromptId),
+    /// What interrupted was nothing: a paused prompt goes on, a little before the place where it stopped.
     ResumePrompts,
     /// Listen for this; replaces what was awaited before.
     Expect(Expected),
@@ -73,10 +75,30 @@ pub enum PromptContent {
 /// What interrupts a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BargeIn {
-    /// The caller's speech.
-    pub speech: bool,
-    /// A key.
+    /// What the caller's speech does.
+    pub speech: OnSpeech,
+    /// Whether a key stops it.
     pub digits: bool,
+}
+
+impl BargeIn {
+    /// Nothing interrupts.
+    pub const NONE: BargeIn = BargeIn { speech: OnSpeech::Ignore, digits: false };
+    /// Anything stops it.
+    pub const ANY: BargeIn = BargeIn { speech: OnSpeech::Stop, digits: true };
+}
+
+/// What the caller's speech does to a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnSpeech {
+    /// The prompt goes on, and what is said over it is nothing.
+    Ignore,
+    /// The driver pauses it. [`Output::StopPrompt`] or [`Output::StopPrompts`] follows where the caller said something
+    /// awaited, else [`Output::ResumePrompts`].
+    WaitForMatch,
+    /// The driver stops it as soon as it is sure of speech, and what waits behind it up to the first prompt that
+    /// speech does not stop.
+    Stop,
 }
 
 /// An HTTP request.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::Talk;
 use offhook_conversation::{
-    BargeIn, CallFacts, DtmfExpect, Event, HangUpReason, Input, NoMatchReason, Output, PromptId, SlotKind,
+    BargeIn, CallFacts, DtmfExpect, Event, HangUpReason, Input, NoMatchReason, OnSpeech, Output, PromptId,
+    SlotKind,
 };
 use offhook_time::{Seed, Time};
 
@@ -146,7 +147,6 @@ fn a_cough_during_a_prompt_lets_it_go_on() {
     let mut talk = Talk::start(MENU);
     talk.take();
 
-    talk.handle(Input::SpeechStarted);
     talk.handle(Input::NoMatch);
 
     assert_eq!(talk.outputs, [Output::ResumePrompts]);
@@ -159,8 +159,7 @@ fn hesitation_is_no_answer_and_no_interruption() {
     let mut talk = Talk::start(MENU);
     talk.take();
 
-    talk.handle(Input::SpeechStarted);
-    talk.hear("Uh, um...");
+    talk.sound("Uh, um...");
 
     assert_eq!(talk.outputs, [Output::ResumePrompts]);
 }
@@ -251,21 +250,21 @@ fn barge_in_follows_the_prompt_and_ends_before_the_end() {
         r#"
 bot: notice
 start: notice
-turn: { barge_in: { speech: false, digits: true } }
+turn: { barge_in: digits }
 states:
   notice:
     say:
-      - { text: This call is recorded., barge_in: false }
+      - { text: This call is recorded., barge_in: none }
       - Shall we go on?
-      - { text: Say yes or no., barge_in: true }
+      - { text: Say yes or no., barge_in: speech }
     listen: { yes: bye, no: bye }
   bye: { say: Bye., hang_up: true }
 "#,
     );
 
     let flags: Vec<BargeIn> = talk.prompts().into_iter().map(|prompt| prompt.barge_in).collect();
-    let policy = |speech, digits| BargeIn { speech, digits };
-    assert_eq!(flags, [policy(false, false), policy(false, true), policy(true, true)]);
+    let keys_only = BargeIn { speech: OnSpeech::Ignore, digits: true };
+    assert_eq!(flags, [BargeIn::NONE, keys_only, BargeIn::ANY]);
 
     talk.take();
     talk.hear("yes");
@@ -276,7 +275,7 @@ states:
     assert_eq!(talk.conversation.state(), "notice", "keys only");
     talk.press("1");
     assert_eq!(talk.conversation.state(), "bye");
-    assert_eq!(talk.prompts()[0].barge_in, policy(false, false), "nobody listens after the last word");
+    assert_eq!(talk.prompts()[0].barge_in, BargeIn::NONE, "nobody listens after the last word");
 }
 
 const NUMBER: &str = r#"
@@ -382,6 +381,7 @@ fn the_value_of_a_sensitive_slot_stays_out_of_events() {
 fn an_unsure_result_is_no_match() {
     let mut talk = Talk::start(&NUMBER.replace("start: ask", "start: ask\nturn: { min_confidence: 0.5 }"));
 
+    talk.handle(Input::SpeechStarted);
     talk.handle(Input::Heard { text: "1234".to_owned(), confidence: Some(0.4) });
     let reason = NoMatchReason::LowConfidence;
     assert!(talk.events().contains(&Event::NotUnderstood { reason, count: 1 }));

@@ -78,6 +78,7 @@ impl Watch {
                 Output::Transfer(transfer) => self.requests = transfer.id.0,
                 Output::HangUp { .. } => self.hung_up = true,
                 Output::StopPrompts
+                | Output::StopPrompt(_)
                 | Output::ResumePrompts
                 | Output::Expect(_)
                 | Output::ExpectNothing

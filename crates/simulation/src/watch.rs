@@ -101,6 +101,7 @@ impl Watch {
             | MediaCommand::Cancel { .. }
             | MediaCommand::CancelAll
             | MediaCommand::Hold { .. }
+            | MediaCommand::Resume
             | MediaCommand::EndTurn
             | MediaCommand::SendDigits { .. }
             | MediaCommand::ClearApplication

@@ -13,6 +13,10 @@ use crate::{Command, CommandId, CommandOutcome, EndCause, Refusal, Role, SpeechC
 /// A Reason that still leaves a BYE within one datagram.
 const LONGEST_REASON: usize = 128;
 
+/// The most characters that one command may say: some minutes of speech. Nobody listens longer, and a synthesizer would
+/// be busy with it for all that time.
+const LONGEST_TEXT: usize = 4_000;
+
 impl CallControl {
     pub(super) fn handle_command(&mut self, id: CommandId, command: Command, now: Time) {
         // The same id again: it runs, or its outcome was told.
@@ -78,6 +82,11 @@ impl CallControl {
                 let Role::Bot(bot) = &self.settings.role else {
                     return Err(Refusal::wrong_state("this call has no bot that could speak"));
                 };
+                let length = text.chars().count();
+                if length > LONGEST_TEXT {
+                    let what = format!("text has {length} characters: at most {LONGEST_TEXT}, say it in parts");
+                    return Err(Refusal::bad_argument(what));
+                }
                 if text.trim().is_empty() {
                     return Err(Refusal::bad_argument("there is nothing to say: text is empty"));
                 }
@@ -85,8 +94,8 @@ impl CallControl {
                     language: bot.language().to_owned(),
                     name: bot.voice().unwrap_or_default().to_owned(),
                 };
-                let policy =
-                    UtterancePolicy { barge_in: BargeIn { speech: interruptible, digits: interruptible } };
+                let barge_in = if interruptible { BargeIn::ANY } else { BargeIn::default() };
+                let policy = UtterancePolicy { barge_in };
                 self.speak(AskedBy::Api(id.clone()), policy, SpeechContent::Text(text), voice, now);
                 Ok(false)
             }

@@ -1,6 +1,6 @@
 //! Between the call and the bot.
 
-use offhook_call_media::{MediaCommand, TurnPolicy, UtterancePolicy};
+use offhook_call_media::{MediaCommand, OnSpeech, TurnPolicy, UtterancePolicy};
 use offhook_conversation::{
     CallFacts, Conversation, Event, HangUpReason, Input as Heard, Output as Wanted, Prompt, PromptId,
     ToolAnswer, ToolCall, ToolError, ToolFailure, ToolId,
@@ -67,10 +67,14 @@ impl CallControl {
         match wanted {
             Wanted::Event(event) => self.note(event, now),
             Wanted::Prompt(prompt) => self.speak_prompt(&prompt, now),
-            Wanted::StopPrompts => self.stop_speaking(),
-            Wanted::ResumePrompts => {
-                self.outputs.push_back(Output::Media(MediaCommand::Hold { paused: false }));
+            Wanted::StopPrompts => {
+                self.speech.first_mut().into_iter().for_each(|spoken| spoken.stopped = true);
+                self.stop_speaking();
             }
+            Wanted::StopPrompt(prompt) => self.stop_prompt(prompt),
+            // What the caller says now decides by itself.
+            Wanted::ResumePrompts if self.listening.hearing => {}
+            Wanted::ResumePrompts => self.resume_speaking(),
             Wanted::Expect(expected) => {
                 self.listening.wanted = true;
                 let policy =
@@ -115,12 +119,12 @@ impl CallControl {
         voice: Voice,
         now: Time,
     ) {
-        let interruptible = policy.barge_in.speech || policy.barge_in.digits;
+        let interruptible = policy.barge_in.speech != OnSpeech::Ignore || policy.barge_in.digits;
         if self.speech.is_silent() {
             self.speech.synthesizer_deadline = Some(now + self.settings.limits.synthesizer);
         }
         self.deadlines.silence = None;
-        let utterance = self.speech.begin(Spoken { asked_by, started: false, interruptible });
+        let utterance = self.speech.begin(Spoken { asked_by, started: false, stopped: false, interruptible });
         self.turn.asked_to_speak.get_or_insert(now);
         let text = match &content {
             SpeechContent::Text(text) => text.clone(),
@@ -137,6 +141,22 @@ impl CallControl {
             self.outputs.push_back(Output::CancelSpeech(utterance));
         }
         self.outputs.push_back(Output::Media(MediaCommand::CancelAll));
+    }
+
+    fn stop_prompt(&mut self, prompt: PromptId) {
+        let Some(utterance) = self.speech.of_prompt(prompt) else { return };
+        if let Some(spoken) = self.speech.get_mut(utterance) {
+            spoken.stopped = true;
+        }
+        self.outputs.push_back(Output::CancelSpeech(utterance));
+        self.outputs.push_back(Output::Media(MediaCommand::Cancel { utterance }));
+    }
+
+    /// What speech has paused goes on.
+    pub(super) fn resume_speaking(&mut self) {
+        if !self.speech.is_silent() {
+            self.outputs.push_back(Output::Media(MediaCommand::Resume));
+        }
     }
 
     pub(super) fn prompt_finished(&mut self, prompt: PromptId, completed: bool, now: Time) {

@@ -29,9 +29,7 @@ impl CallControl {
     }
 
     pub(super) fn speech_confirmed(&mut self, stopped: Option<(UtteranceId, Duration)>, now: Time) {
-        if let Some((_, played)) = stopped {
-            self.barge_in(played, now);
-        }
+        self.barge_in(stopped, now);
         if self.listening.hearing {
             self.tell_conversation(Heard::SpeechStarted, now);
         }
@@ -49,7 +47,8 @@ impl CallControl {
     pub(super) fn speech_ended(&mut self, times: TurnTimes, now: Time) {
         self.reset_silence(now);
         if !std::mem::take(&mut self.listening.hearing) {
-            return;
+            // Nobody listened: nothing that was said can have been an answer.
+            return self.resume_speaking();
         }
         self.turn = TurnClock {
             last_voiced_released: Some(times.last_voiced_released_at),
@@ -64,7 +63,7 @@ impl CallControl {
             self.outputs.push_back(Output::Recognizer(RecognizerCommand::FinishUtterance));
             let deadline = now + self.settings.limits.recognizer;
             self.listening.owed.push_back(Owed { deadline, confirmed, stale: false });
-        } else if confirmed && !self.settings.has_recognizer {
+        } else if confirmed {
             // Nobody can tell what was said: the bot's ladder leads the caller to the keys.
             self.tell_conversation(Heard::NoMatch, now);
         }

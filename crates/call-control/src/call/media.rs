@@ -32,8 +32,8 @@ impl CallControl {
                     self.turn_completed(turn.close(audio_at, first_packet_at, heard_at), now);
                 }
             }
-            MediaEvent::PlaybackFinished { utterance, completed, .. } => {
-                self.utterance_finished(utterance, completed, now);
+            MediaEvent::PlaybackFinished { utterance, completed, played } => {
+                self.utterance_finished(utterance, completed, played, now);
             }
             MediaEvent::SpeechRefused { utterance, .. } => {
                 self.utterance_failed(utterance, "too long to play", now)
@@ -74,9 +74,7 @@ impl CallControl {
     ) {
         self.reset_silence(now);
         self.fact(CallEvent::Dtmf { digit }, now);
-        if let Some((_, played)) = stopped {
-            self.barge_in(played, now);
-        }
+        self.barge_in(stopped, now);
         // A key answers the question that is open; speech that is still being recognized answered the same one.
         self.listening.forget_owed();
         match &self.settings.role {
@@ -86,7 +84,13 @@ impl CallControl {
         }
     }
 
-    pub(super) fn barge_in(&mut self, played: Duration, now: Time) {
+    /// The caller has stopped the bot, by the reflexes of media or by what the conversation made of his words.
+    pub(super) fn barge_in(&mut self, stopped: Option<(UtteranceId, Duration)>, now: Time) {
+        let Some((utterance, played)) = stopped else { return };
+        if self.listening.interrupted == Some(utterance) {
+            return;
+        }
+        self.listening.interrupted = Some(utterance);
         self.fact(CallEvent::BargeIn { played_ms: played.as_millis() as u64 }, now);
     }
 
@@ -109,8 +113,11 @@ impl CallControl {
         }
     }
 
-    fn utterance_finished(&mut self, utterance: UtteranceId, completed: bool, now: Time) {
+    fn utterance_finished(&mut self, utterance: UtteranceId, completed: bool, played: Duration, now: Time) {
         let Some(spoken) = self.speech.finish(utterance) else { return };
+        if spoken.started && spoken.stopped && !completed {
+            self.barge_in(Some((utterance, played)), now);
+        }
         self.reset_silence(now);
         self.await_next_utterance(now);
         match spoken.asked_by {

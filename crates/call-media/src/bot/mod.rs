@@ -1,5 +1,6 @@
 //! What the bot says: utterances in the order they were announced, each made of chunks at any rate.
 
+mod again;
 mod audible;
 mod resample;
 mod utterance;
@@ -14,7 +15,8 @@ use offhook_time::Time;
 use crate::declick::Declick;
 use crate::egress::LONGEST_PACKET;
 use crate::live::{LINE_FRAME, LINE_RATE};
-use crate::{MediaEvent, Outputs, RefusalCause, UtterancePolicy};
+use crate::{MediaEvent, OnSpeech, Outputs, RefusalCause, UtterancePolicy};
+use again::Again;
 use audible::Audible;
 use resample::ToLine;
 use utterance::{Chunks, Utterance, Utterances};
@@ -35,6 +37,17 @@ pub(crate) enum Interruption {
     Digit,
 }
 
+/// Why the caller's speech keeps the bot quiet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    /// It does not.
+    No,
+    /// Until it is known whether it is speech.
+    WhileJudged,
+    /// Until control knows what it meant.
+    WhileUnderstood,
+}
+
 /// The bot's voice: pulled by playout, 8 kHz.
 #[derive(Debug)]
 pub(crate) struct BotVoice {
@@ -50,7 +63,8 @@ pub(crate) struct BotVoice {
     ready_to: usize,
     ramp: GainRamp,
     declick: Declick,
-    paused_by_speech: bool,
+    pause: Pause,
+    again: Again,
     held: bool,
     /// Samples that still sound before a pause is reached.
     before_pause: usize,
@@ -87,7 +101,8 @@ impl BotVoice {
             ready_to: 0,
             ramp: GainRamp::new(1.0),
             declick: Declick::new(),
-            paused_by_speech: false,
+            pause: Pause::No,
+            again: Again::new(!rates.is_empty()),
             held: false,
             before_pause: 0,
             tail: [0; TAIL],
@@ -190,6 +205,7 @@ impl BotVoice {
 
     /// Stops everything.
     pub(crate) fn cancel_all(&mut self, fade: Duration, outputs: &mut impl Outputs) {
+        self.pause = Pause::No;
         self.stop_front(fade, outputs);
         while let Some(front) = self.utterances.front() {
             let id = front.id;
@@ -206,23 +222,39 @@ impl BotVoice {
     /// Pauses what plays, where speech may interrupt it.
     pub(crate) fn pause_for_speech(&mut self, fade: Duration) -> Option<UtteranceId> {
         let front = self.utterances.front().filter(|front| front.is_playing())?;
-        if !front.policy.barge_in.speech {
-            return None;
+        match front.policy.barge_in.speech {
+            OnSpeech::Ignore => return None,
+            OnSpeech::Pause | OnSpeech::Stop => {}
         }
         let id = front.id;
-        self.paused_by_speech = true;
+        if self.pause == Pause::No {
+            self.pause = Pause::WhileJudged;
+        }
         self.aim(fade);
         Some(id)
     }
 
-    /// It was no speech: plays on.
+    /// It was no speech: plays on, unless control still ponders what was said before.
     pub(crate) fn resume_after_noise(&mut self, fade: Duration) -> Option<UtteranceId> {
-        if !self.paused_by_speech {
-            return None;
+        match self.pause {
+            Pause::No | Pause::WhileUnderstood => return None,
+            Pause::WhileJudged => {}
         }
-        self.paused_by_speech = false;
+        self.pause = Pause::No;
         self.aim(fade);
         self.utterances.front().map(|front| front.id)
+    }
+
+    /// What was said meant nothing: goes on a little before the place of the pause. `judging`: the caller makes a new
+    /// sound, which may be something.
+    pub(crate) fn resume_after_speech(&mut self, judging: bool, fade: Duration) {
+        match self.pause {
+            Pause::No | Pause::WhileJudged => return,
+            Pause::WhileUnderstood => {}
+        }
+        self.again.go_back();
+        self.pause = if judging { Pause::WhileJudged } else { Pause::No };
+        self.aim(fade);
     }
 
     /// Stops what plays, where it may be interrupted so, and what waits behind it up to the first utterance that may
@@ -241,10 +273,14 @@ impl BotVoice {
                 let id = next.id;
                 self.cancel(id, fade, outputs);
             }
-            self.paused_by_speech = false;
         }
-        if by == Interruption::Speech {
-            self.paused_by_speech = false;
+        match by {
+            Interruption::Speech => {
+                let waits = self.utterances.front().map(|front| front.policy.barge_in.speech);
+                self.pause = if waits == Some(OnSpeech::Pause) { Pause::WhileUnderstood } else { Pause::No };
+            }
+            Interruption::Digit if stopped.is_some() => self.pause = Pause::No,
+            Interruption::Digit => {}
         }
         self.aim(fade);
         stopped
@@ -283,7 +319,7 @@ impl BotVoice {
     /// Whether the caller's sound keeps it quiet, or will at once where it turns out to be speech.
     pub(crate) fn is_silenced_by_speech(&self) -> bool {
         let playing = self.utterances.front().filter(|front| front.is_playing());
-        self.paused_by_speech || playing.is_some_and(|front| may(front, Interruption::Speech))
+        self.pause != Pause::No || playing.is_some_and(|front| may(front, Interruption::Speech))
     }
 
     /// When the last packet was sent in which it could be heard.
@@ -314,6 +350,11 @@ impl BotVoice {
         let mut filled = 0;
         while filled < samples.len() {
             let Some(front) = self.utterances.front_mut() else { break };
+            let again = self.again.take(&mut samples[filled..]);
+            if again > 0 {
+                filled += again;
+                continue;
+            }
             if self.ready_from < self.ready_to {
                 if !front.is_playing() && !begin(front, &mut self.notes) {
                     break;
@@ -321,6 +362,7 @@ impl BotVoice {
                 let count = (self.ready_to - self.ready_from).min(samples.len() - filled);
                 samples[filled..filled + count]
                     .copy_from_slice(&self.ready[self.ready_from..self.ready_from + count]);
+                self.again.heard(&samples[filled..filled + count]);
                 self.ready_from += count;
                 front.played_samples += count as u64;
                 filled += count;
@@ -390,6 +432,7 @@ impl BotVoice {
             Note::Finished { utterance: front.id, played: front.received, completed: true },
         );
         self.to_line.reset();
+        self.again.forget();
         true
     }
 
@@ -412,7 +455,8 @@ impl BotVoice {
             self.audible.finish(id).into_iter().for_each(|heard| outputs.event(heard));
             finished(id, heard, false, outputs);
         }
-        self.paused_by_speech = false;
+        self.again.forget();
+        self.pause = Pause::No;
         self.aim(fade);
     }
 
@@ -422,8 +466,10 @@ impl BotVoice {
         let mut samples = [0i16; TAIL];
         if self.ramp.gain() > 0.0 {
             while self.ready_from == self.ready_to && self.refill(outputs) == Refill::Ready {}
-            let filled = (self.ready_to - self.ready_from).min(len);
-            samples[..filled].copy_from_slice(&self.ready[self.ready_from..self.ready_from + filled]);
+            let again = self.again.take(&mut samples[..len]);
+            let count = (self.ready_to - self.ready_from).min(len - again);
+            let filled = again + count;
+            samples[again..filled].copy_from_slice(&self.ready[self.ready_from..self.ready_from + count]);
             let (audio, gap) = samples[..len].split_at_mut(filled);
             self.declick.audio(audio);
             self.declick.gap(gap);
@@ -451,7 +497,7 @@ impl BotVoice {
     }
 
     fn is_paused(&self) -> bool {
-        self.held || self.paused_by_speech
+        self.held || self.pause != Pause::No
     }
 
     /// Moves the gain to where pause and hold want it. With nothing to be heard it is there at once.
@@ -481,7 +527,7 @@ enum Refill {
 
 fn may(utterance: &Utterance, by: Interruption) -> bool {
     match by {
-        Interruption::Speech => utterance.policy.barge_in.speech,
+        Interruption::Speech => utterance.policy.barge_in.speech == OnSpeech::Stop,
         Interruption::Digit => utterance.policy.barge_in.digits,
     }
 }

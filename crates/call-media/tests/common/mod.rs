@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use offhook_audio::{AudioChunk, Frame, G711};
 use offhook_call_media::{
-    CallMedia, Direction, Input, LegId, LegSettings, LineCodec, MediaCommand, MediaEvent, MediaSettings,
-    Outputs, Port, Route, StreamSettings,
+    BargeIn, CallMedia, Direction, Input, LegId, LegSettings, LineCodec, MediaCommand, MediaEvent,
+    MediaSettings, OnSpeech, Outputs, Port, Route, StreamSettings, UtterancePolicy,
 };
 use offhook_engine_api::UtteranceId;
 use offhook_rtp_proto::{
@@ -213,8 +213,12 @@ impl<S: StepSink> Scene<S> {
     }
 
     pub fn announce(&mut self, utterance: u32, speech: bool, digits: bool) {
-        let policy =
-            offhook_call_media::UtterancePolicy { barge_in: offhook_call_media::BargeIn { speech, digits } };
+        let speech = if speech { OnSpeech::Stop } else { OnSpeech::Ignore };
+        self.announce_with(utterance, BargeIn { speech, digits });
+    }
+
+    pub fn announce_with(&mut self, utterance: u32, barge_in: BargeIn) {
+        let policy = UtterancePolicy { barge_in };
         self.command(MediaCommand::Announce { utterance: UtteranceId(utterance), policy });
     }
 

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::barge_in::BargeInFile;
 use super::place::At;
-use super::short::{OneOrMany, Short, Switch};
+use super::short::{OneOrMany, Short};
 use super::span::Span;
+use crate::BargeIn;
 
 pub(crate) type Named<T> = BTreeMap<At<String>, T>;
 pub(crate) type Say = OneOrMany<At<Short<LineFile>>>;
@@ -85,7 +87,7 @@ pub(crate) struct Turn {
     /// Below it a result counts as not understood (0..1).
     pub min_confidence: f32,
     /// What may interrupt prompts that do not say.
-    pub barge_in: Switch<BargeInFile>,
+    pub barge_in: BargeInFile,
     /// The most turns of a call.
     pub max_turns: u32,
 }
@@ -100,20 +102,10 @@ impl Default for Turn {
             max_speech: Span(Duration::from_secs(20)),
             between_keys: Span(Duration::from_secs(3)),
             min_confidence: 0.0,
-            barge_in: Switch::All(true),
+            barge_in: BargeInFile(BargeIn::ANY),
             max_turns: 100,
         }
     }
-}
-
-/// What may interrupt a prompt.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct BargeInFile {
-    /// The caller's speech.
-    pub speech: bool,
-    /// A key.
-    pub digits: bool,
 }
 
 /// A prompt with more than its text.
@@ -132,7 +124,7 @@ pub(crate) struct LineFile {
     #[serde(rename = "if")]
     pub condition: Option<At<String>>,
     /// What may interrupt it.
-    pub barge_in: Option<Switch<BargeInFile>>,
+    pub barge_in: Option<BargeInFile>,
     /// BCP 47 tag where it is not the bot's.
     pub language: Option<String>,
     /// Voice where it is not the bot's.

@@ -1,5 +1,6 @@
 //! A checked bot file.
 
+mod barge_in;
 mod check;
 pub(crate) mod defaults;
 mod error;
@@ -19,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use error::{BotError, BotErrors};
 pub(crate) use place::At;
-pub(crate) use short::{Short, Switch};
+pub(crate) use short::Short;
 pub(crate) use templates::{Scope, Templates};
 
 use crate::Language;

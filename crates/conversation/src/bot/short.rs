@@ -18,13 +18,6 @@ pub(crate) enum Short<L> {
     Long(L),
 }
 
-/// `true`/`false`, or the long form.
-#[derive(Clone, Debug)]
-pub(crate) enum Switch<L> {
-    All(bool),
-    Long(L),
-}
-
 /// One, or a list.
 #[derive(Clone, Debug)]
 pub(crate) struct OneOrMany<T>(pub Vec<T>);
@@ -64,30 +57,6 @@ impl<'de, L: Deserialize<'de>> Visitor<'de> for ShortVisitor<L> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         L::deserialize(MapAccessDeserializer::new(map)).map(Short::Long)
-    }
-}
-
-impl<'de, L: Deserialize<'de>> Deserialize<'de> for Switch<L> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SwitchVisitor(PhantomData))
-    }
-}
-
-struct SwitchVisitor<L>(PhantomData<L>);
-
-impl<'de, L: Deserialize<'de>> Visitor<'de> for SwitchVisitor<L> {
-    type Value = Switch<L>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("true, false or a mapping")
-    }
-
-    fn visit_bool<E: Error>(self, all: bool) -> Result<Self::Value, E> {
-        Ok(Switch::All(all))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        L::deserialize(MapAccessDeserializer::new(map)).map(Switch::Long)
     }
 }
 
@@ -151,21 +120,6 @@ impl<L: JsonSchema> JsonSchema for Short<L> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let long = generator.subschema_for::<L>();
         json_schema!({ "anyOf": [{ "type": ["string", "integer"] }, long] })
-    }
-}
-
-impl<L: JsonSchema> JsonSchema for Switch<L> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        format!("Switch{}", L::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let long = generator.subschema_for::<L>();
-        json_schema!({ "anyOf": [{ "type": "boolean" }, long] })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::bot::digits_of;
 use crate::bot::file::{Listen, Rung, SlotFile};
 use crate::understand::is_hesitation;
 use crate::{
-    Bot, DtmfExpect, Event, Expected, HangUpReason, IntentPhrases, NoMatchReason, Output, SlotKind,
+    Bot, DtmfExpect, Event, Expected, HangUpReason, IntentPhrases, NoMatchReason, OnSpeech, Output, SlotKind,
     Understanding, understand,
 };
 
@@ -60,6 +60,17 @@ impl Listening {
         self.expected.dtmf.is_some()
     }
 
+    /// What the caller said is not waited for any more.
+    pub(super) fn await_again(&mut self, is_silent: bool, now: Time) {
+        match self.timer {
+            Timer::Speech(_) => self.timer = Timer::Off,
+            Timer::Off | Timer::NoInput(_) | Timer::BetweenKeys(_) => {}
+        }
+        if is_silent {
+            self.start_waiting(now);
+        }
+    }
+
     /// The last prompt has finished: from here silence counts.
     pub(super) fn start_waiting(&mut self, now: Time) {
         match self.timer {
@@ -72,26 +83,31 @@ impl Listening {
 impl Conversation {
     pub(super) fn handle_speech_started(&mut self, now: Time) {
         let max_speech = self.bot.file().turn.max_speech.0;
-        let may_interrupt = self.speaking.barge_in().speech;
+        let on_speech = self.speaking.barge_in().speech;
         match &mut self.phase {
             // Whoever types has no voice: tones in the audio sound like speech to some detectors.
             Phase::Listening(listening) if !listening.keys.is_empty() => {}
-            Phase::Listening(listening) if may_interrupt => listening.timer = Timer::Speech(now + max_speech),
-            Phase::Listening(_)
-            | Phase::Calling(_)
-            | Phase::Transferring(_)
-            | Phase::Leaving(_)
-            | Phase::Waiting
-            | Phase::Over => self.resume_prompts(),
+            Phase::Listening(listening) => match on_speech {
+                OnSpeech::Ignore => self.resume_prompts(),
+                OnSpeech::WaitForMatch => listening.timer = Timer::Speech(now + max_speech),
+                OnSpeech::Stop => {
+                    listening.timer = Timer::Speech(now + max_speech);
+                    self.stopped_by_speech();
+                }
+            },
+            Phase::Calling(_) | Phase::Transferring(_) | Phase::Leaving(_) | Phase::Waiting | Phase::Over => {
+                self.resume_prompts()
+            }
         }
     }
 
     pub(super) fn handle_heard(&mut self, text: &str, confidence: Option<f32>, now: Time) {
-        let Phase::Listening(listening) = &self.phase else { return };
+        let Phase::Listening(listening) = &self.phase else { return self.resume_prompts() };
         if !listening.keys.is_empty() {
             return;
         }
-        if !self.speaking.barge_in().speech {
+        let on_speech = self.speaking.barge_in().speech;
+        if on_speech == OnSpeech::Ignore {
             return self.resume_prompts();
         }
         let is_unsure = confidence.is_some_and(|confidence| confidence < self.bot.file().turn.min_confidence);
@@ -101,21 +117,26 @@ impl Conversation {
             understand(text, &listening.expected)
         };
         let is_answer = !matches!(understanding, Understanding::NoMatch { .. });
-        if !is_answer && is_hesitation(text) {
+        // Over a prompt, a sound that nobody took for speech is no answer either, whatever a recognizer hears in it.
+        let may_be_nothing = is_hesitation(text)
+            || on_speech == OnSpeech::WaitForMatch
+            || (!self.speaking.has_given_way() && !matches!(listening.timer, Timer::Speech(_)));
+        if !is_answer && may_be_nothing {
             return self.handle_unclear(now);
         }
-        self.stop_prompts();
+        self.stop_for_answer();
         self.memory.turn.text = text.to_owned();
         self.understood(understanding, now);
     }
 
-    /// A sound without sense. It does not end a prompt: a cough is no interruption.
+    /// A sound without sense. It does not end a prompt: a cough is no interruption. Speech that has ended one and is
+    /// not understood counts at once.
     pub(super) fn handle_unclear(&mut self, now: Time) {
-        let Phase::Listening(listening) = &mut self.phase else { return };
+        let Phase::Listening(listening) = &mut self.phase else { return self.resume_prompts() };
         if !listening.keys.is_empty() {
             return;
         }
-        if self.speaking.is_silent() {
+        if self.speaking.has_given_way() {
             self.memory.turn.text.clear();
             self.no_match(NoMatchReason::NothingAwaited, String::new(), now);
         } else {
@@ -148,6 +169,8 @@ impl Conversation {
         let bot = Arc::clone(&self.bot);
         let Phase::Listening(listening) = &mut self.phase else { return };
         if !may_interrupt || !listening.takes_keys() {
+            // No result follows what was said before the key.
+            listening.await_again(self.speaking.is_silent(), now);
             return self.resume_prompts();
         }
         let awaits_number = awaited_digits(&listening.expected);
@@ -156,7 +179,7 @@ impl Conversation {
         let jump = listen.filter(|_| is_answer).and_then(|listen| listen.keys.get(key.to_string().as_str()));
         let jump = jump.or_else(|| bot.file().anywhere.keys.get(key.to_string().as_str()));
         if let Some(go) = jump {
-            self.stop_prompts();
+            self.stop_for_key();
             if !self.take_turn() {
                 return self.run(too_many_turns(), now);
             }
@@ -175,25 +198,25 @@ impl Conversation {
             && listening.keys.is_empty();
         match (awaits_number, key) {
             (_, '1') if yes_or_no => {
-                self.stop_prompts();
+                self.stop_for_key();
                 self.understood(Understanding::Yes, now);
             }
             (_, '2') if yes_or_no => {
-                self.stop_prompts();
+                self.stop_for_key();
                 self.understood(Understanding::No, now);
             }
             (Some((_, max)), '0'..='9') if is_answer => {
                 listening.keys.push(key);
                 listening.timer = Timer::BetweenKeys(now + between_keys);
                 let is_complete = listening.keys.len() >= usize::from(max);
-                self.stop_prompts();
+                self.stop_for_key();
                 if is_complete {
                     self.number_entered(now);
                 }
             }
             (Some(_), TERMINATOR) if is_answer && !listening.keys.is_empty() => self.number_entered(now),
             _ => {
-                self.stop_prompts();
+                self.stop_for_key();
                 self.no_match(NoMatchReason::NothingAwaited, key.to_string(), now);
             }
         }

@@ -217,10 +217,14 @@ impl Conversation {
 
     fn handle_recognizer_failed(&mut self, now: Time) {
         self.recognizer_failed = true;
-        if let Phase::Listening(listening) = &self.phase
-            && !listening.takes_keys()
-        {
-            self.engine_failed(now);
+        match &mut self.phase {
+            Phase::Listening(listening) if listening.takes_keys() => {
+                listening.await_again(self.speaking.is_silent(), now);
+                self.resume_prompts();
+            }
+            Phase::Listening(_) => self.engine_failed(now),
+            Phase::Waiting | Phase::Calling(_) | Phase::Transferring(_) | Phase::Leaving(_) | Phase::Over => {
+            }
         }
     }
 
@@ -235,7 +239,7 @@ impl Conversation {
 
     /// No recognizer, or nothing to speak with: the bot's way out, or the end.
     fn engine_failed(&mut self, now: Time) {
-        self.stop_prompts();
+        self.stop_all_prompts();
         let next = self.way_out(HangUpReason::EngineFailed, now);
         self.run(next, now);
     }

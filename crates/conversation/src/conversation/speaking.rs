@@ -7,9 +7,9 @@ use std::time::Duration;
 use offhook_time::Time;
 
 use super::{Conversation, Failure, Phase};
-use crate::bot::file::{BargeInFile, LineFile, Say};
-use crate::bot::{Short, Switch};
-use crate::{BargeIn, Output, Prompt, PromptContent, PromptId};
+use crate::bot::Short;
+use crate::bot::file::{LineFile, Say};
+use crate::{BargeIn, OnSpeech, Output, Prompt, PromptContent, PromptId};
 
 /// A prompt that did not finish after this is lost: nobody speaks longer, and the call must not hang on it.
 const LONGEST_PROMPT: Duration = Duration::from_secs(180);
@@ -23,22 +23,40 @@ pub(super) struct Speaking {
     unfinished: VecDeque<(PromptId, BargeIn)>,
     last_id: u64,
     failures: u32,
+    /// The caller has cut a prompt off: what he says or presses is for what follows, whatever plays on.
+    cut: bool,
     /// When the first unfinished one began its wait.
     since: Time,
 }
 
 impl Speaking {
     pub(super) fn new(now: Time) -> Self {
-        Speaking { unfinished: VecDeque::new(), last_id: 0, failures: 0, since: now }
+        Speaking { unfinished: VecDeque::new(), last_id: 0, failures: 0, cut: false, since: now }
     }
 
     pub(super) fn is_silent(&self) -> bool {
         self.unfinished.is_empty()
     }
 
-    /// What may interrupt the prompt that plays now; anything where none does.
+    /// What may interrupt now: the prompt that plays decides. Anything where none does, or where one was cut off.
     pub(super) fn barge_in(&self) -> BargeIn {
-        self.unfinished.front().map_or(BargeIn { speech: true, digits: true }, |(_, barge_in)| *barge_in)
+        match self.unfinished.front() {
+            Some((_, barge_in)) if !self.cut => *barge_in,
+            Some(_) | None => BargeIn::ANY,
+        }
+    }
+
+    /// Whether what the caller says now is an answer even where it is not understood: nothing is left to be said, or
+    /// he has cut it off.
+    pub(super) fn has_given_way(&self) -> bool {
+        self.is_silent() || self.cut
+    }
+
+    /// Takes out the prompts that are stopped, up to the first that is not.
+    fn take_while(&mut self, is_stopped: impl Fn(BargeIn) -> bool) -> Vec<PromptId> {
+        let count = self.unfinished.iter().take_while(|(_, barge_in)| is_stopped(*barge_in)).count();
+        self.cut |= count > 0;
+        self.unfinished.drain(..count).map(|(prompt, _)| prompt).collect()
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {
@@ -47,6 +65,10 @@ impl Speaking {
 
     pub(super) fn give_up(&mut self) {
         self.unfinished.clear();
+    }
+
+    fn is_unfinished(&self, prompt: PromptId) -> bool {
+        self.unfinished.iter().any(|(id, _)| *id == prompt)
     }
 
     /// Whether the prompt was one of ours and the last one.
@@ -69,21 +91,52 @@ impl Conversation {
     pub(super) fn handle_prompt_finished(&mut self, prompt: PromptId, completed: bool, now: Time) {
         if completed {
             self.speaking.failures = 0;
+        } else {
+            self.speaking.cut |= self.speaking.is_unfinished(prompt);
         }
         if self.speaking.finished(prompt, now) {
             self.prompts_are_done(now);
         }
     }
 
-    pub(super) fn stop_prompts(&mut self) {
+    /// The caller speaks, and that alone stops what plays. The driver has done so already.
+    pub(super) fn stopped_by_speech(&mut self) {
+        let stopped = self.speaking.take_while(|barge_in| barge_in.speech == OnSpeech::Stop);
+        self.tell_stopped(&stopped);
+    }
+
+    /// What the caller said is an answer: what it may interrupt is not said any more.
+    pub(super) fn stop_for_answer(&mut self) {
+        let stopped = self.speaking.take_while(|barge_in| barge_in.speech != OnSpeech::Ignore);
+        self.tell_stopped(&stopped);
+    }
+
+    /// A key was pressed that is of use.
+    pub(super) fn stop_for_key(&mut self) {
+        let stopped = self.speaking.take_while(|barge_in| barge_in.digits);
+        self.tell_stopped(&stopped);
+    }
+
+    /// Whatever is said has lost its sense.
+    pub(super) fn stop_all_prompts(&mut self) {
         if !self.speaking.is_silent() {
             self.speaking.give_up();
             self.outputs.push_back(Output::StopPrompts);
         }
     }
 
+    fn tell_stopped(&mut self, stopped: &[PromptId]) {
+        if stopped.is_empty() {
+            return;
+        }
+        if self.speaking.is_silent() {
+            return self.outputs.push_back(Output::StopPrompts);
+        }
+        self.outputs.extend(stopped.iter().map(|prompt| Output::StopPrompt(*prompt)));
+    }
+
     pub(super) fn resume_prompts(&mut self) {
-        if !self.speaking.is_silent() {
+        if !self.speaking.is_silent() && !self.is_over() {
             self.outputs.push_back(Output::ResumePrompts);
         }
     }
@@ -106,7 +159,7 @@ impl Conversation {
         if let Phase::Listening(_) = self.phase {
             return;
         }
-        let none = BargeIn { speech: false, digits: false };
+        let none = BargeIn::NONE;
         for output in &mut self.outputs {
             if let Output::Prompt(prompt) = output {
                 prompt.barge_in = none;
@@ -161,7 +214,8 @@ impl Conversation {
         self.speaking.last_id += 1;
         let id = PromptId(self.speaking.last_id);
         let file = self.bot.file();
-        let barge_in = barge_in(line.barge_in.as_ref().unwrap_or(&file.turn.barge_in));
+        let barge_in = line.barge_in.unwrap_or(file.turn.barge_in).0;
+        self.speaking.cut = false;
         let prompt = Prompt {
             id,
             content,
@@ -171,12 +225,5 @@ impl Conversation {
         };
         self.speaking.unfinished.push_back((id, barge_in));
         self.outputs.push_back(Output::Prompt(prompt));
-    }
-}
-
-fn barge_in(switch: &Switch<BargeInFile>) -> BargeIn {
-    match switch {
-        Switch::All(all) => BargeIn { speech: *all, digits: *all },
-        Switch::Long(long) => BargeIn { speech: long.speech, digits: long.digits },
     }
 }

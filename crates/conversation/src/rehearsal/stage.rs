@@ -213,6 +213,10 @@ impl<'a> Stage<'a> {
                 self.agenda.retain(|_, input| !matches!(input, Input::PromptFinished { .. }));
                 self.speaks_until = self.now;
             }
+            // What waits behind it would be said earlier; when is of no matter here.
+            Output::StopPrompt(stopped) => self.agenda.retain(
+                |_, input| !matches!(input, Input::PromptFinished { prompt, .. } if *prompt == stopped),
+            ),
             Output::CallTool(call) => self.call_tool(call),
             Output::CancelTool(_) => {
                 self.agenda.retain(|_, input| !matches!(input, Input::ToolResult { .. }))

@@ -38,6 +38,7 @@ impl Talk {
             match &output {
                 Output::Prompt(prompt) => self.unfinished.push(prompt.clone()),
                 Output::StopPrompts => self.unfinished.clear(),
+                Output::StopPrompt(id) => self.unfinished.retain(|prompt| prompt.id != *id),
                 Output::ResumePrompts
                 | Output::Expect(_)
                 | Output::ExpectNothing
@@ -60,7 +61,14 @@ impl Talk {
         }
     }
 
+    /// The caller says this.
     pub fn hear(&mut self, text: &str) {
+        self.handle(Input::SpeechStarted);
+        self.sound(text);
+    }
+
+    /// A sound that nobody took for speech, and what a recognizer hears in it.
+    pub fn sound(&mut self, text: &str) {
         self.handle(Input::Heard { text: text.to_owned(), confidence: None });
     }
 
