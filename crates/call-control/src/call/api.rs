@@ -84,7 +84,8 @@ impl CallControl {
                 };
                 let length = text.chars().count();
                 if length > LONGEST_TEXT {
-                    let what = format!("text has {length} characters: at most {LONGEST_TEXT}, say it in parts");
+                    let what =
+                        format!("text has {length} characters: at most {LONGEST_TEXT}, say it in parts");
                     return Err(Refusal::bad_argument(what));
                 }
                 if text.trim().is_empty() {

@@ -4,6 +4,7 @@
 
 mod admission;
 mod call;
+mod command_memory;
 mod handle;
 mod inbox;
 mod outbound;

@@ -14,6 +14,7 @@ use offhook_sip_proto::endpoint::{CallKey, SipAction, TransactionId};
 use offhook_time::Time;
 
 use super::call::VoiceKey;
+use super::command_memory::fingerprint;
 use super::handle::{CommandReply, ToControl};
 use super::run::Control;
 use crate::worker::{BridgeEnd, ToWorker};
@@ -59,18 +60,24 @@ impl Control {
         command: offhook_call_control::Command,
         now: Time,
     ) -> CommandReply {
+        if let Some(reply) = self.command_memory.recall(call_id, &id.0, &command) {
+            return reply;
+        }
         let key = self.keys.get(call_id).copied();
         let Some(key) = key.filter(|key| self.calls.get(key).is_some_and(|call| !call.ended)) else {
             return CommandReply::NoSuchCall;
         };
         self.command_outcome = None;
         self.watched_command = Some(id.0.clone());
+        let (name, told_apart_by) = (id.0.clone(), fingerprint(&command));
         self.run_call(key, Input::Command { id, command }, now);
         self.watched_command = None;
-        match self.command_outcome.take() {
+        let reply = match self.command_outcome.take() {
             Some(CommandOutcome::Failed(refusal)) => CommandReply::Refused(refusal),
             Some(CommandOutcome::Succeeded) | None => CommandReply::Accepted,
-        }
+        };
+        self.command_memory.keep(call_id, &name, told_apart_by, reply.clone());
+        reply
     }
 
     fn perform(&mut self, key: u64, output: Output, now: Time) {

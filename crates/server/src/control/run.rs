@@ -22,6 +22,7 @@ use offhook_sip_proto::policy::Acceptance;
 use offhook_time::{Randomness, Time, WallClock};
 
 use super::call::ControlCall;
+use super::command_memory::CommandMemory;
 use super::handle::{ControlHandle, Snapshot, ToControl};
 use super::inbox::{Inbox, Waiting};
 use super::slots::Slots;
@@ -174,6 +175,7 @@ pub(super) struct Control {
     pub draining: Option<Vec<Sender<()>>>,
     pub watched_command: Option<String>,
     pub command_outcome: Option<CommandOutcome>,
+    pub command_memory: CommandMemory,
     clock: Clock,
     poll: Poll,
     inbox: Arc<Inbox>,
@@ -228,6 +230,7 @@ impl Control {
             draining: None,
             watched_command: None,
             command_outcome: None,
+            command_memory: CommandMemory::default(),
             connections: TcpConnections::new(local),
             clock,
             poll: door.poll,
