@@ -61,12 +61,15 @@ pub enum Input {
     },
 }
 
-/// What is known of a call before the first word. In templates: `call.caller`, `call.headers["X-Queue"]`,
+/// What is known of a call before the first word. In templates: `call.caller`, `call.caller_name`, `call.headers["X-Queue"]`,
 /// `config.order_service`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallFacts {
     /// User part of the caller's address.
     pub caller: String,
+    /// The caller's display name; empty where there is none.
+    #[serde(default)]
+    pub caller_name: String,
     /// User part of the dialled address.
     pub called: String,
     /// SIP headers that the route hands on.

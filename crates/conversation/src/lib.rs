@@ -9,6 +9,7 @@ mod conversation;
 mod expected;
 mod input;
 mod language;
+mod numerals;
 mod output;
 mod rehearsal;
 mod understand;

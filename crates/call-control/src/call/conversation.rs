@@ -10,6 +10,7 @@ use offhook_time::{Seed, Time};
 
 use super::CallControl;
 use crate::fact::{CallEvent, Speaker};
+use crate::ledger::TurnClock;
 use crate::speech::{AskedBy, Spoken};
 use crate::{EndCause, Output, RecognizerCommand, Role, SpeakRequest, SpeechContent, translate};
 
@@ -33,15 +34,14 @@ impl CallControl {
             (None, Some(client)) => Some(client.invite()),
             (None, None) => None,
         };
-        let user = |side: Option<offhook_sip_proto::message::NameAddr>| {
-            side.and_then(|side| side.uri.user()).unwrap_or_default()
-        };
+        let from = invite.and_then(|invite| invite.headers.from().ok());
         let header = |name: &str, value: &[u8]| {
             let wanted = name.len() > 2 && name[..2].eq_ignore_ascii_case("x-");
-            wanted.then(|| (name.to_owned(), String::from_utf8_lossy(value).into_owned()))
+            wanted.then(|| (name.to_owned(), text_of(value)))
         };
         CallFacts {
-            caller: user(invite.and_then(|invite| invite.headers.from().ok())),
+            caller: from.as_ref().and_then(|from| from.uri.user()).unwrap_or_default(),
+            caller_name: from.map(|from| text_of(&from.display_name())).unwrap_or_default(),
             called: invite.and_then(|invite| invite.uri.user()).unwrap_or_default(),
             headers: invite
                 .map(|invite| invite.headers.iter().filter_map(|(name, value)| header(name, value)).collect())
@@ -74,7 +74,11 @@ impl CallControl {
             Wanted::StopPrompt(prompt) => self.stop_prompt(prompt),
             // What the caller says now decides by itself.
             Wanted::ResumePrompts if self.listening.hearing => {}
-            Wanted::ResumePrompts => self.resume_speaking(),
+            Wanted::ResumePrompts => {
+                // What goes on is no answer: the turn has none.
+                self.turn = TurnClock::default();
+                self.resume_speaking();
+            }
             Wanted::Expect(expected) => {
                 self.listening.wanted = true;
                 let policy =
@@ -186,6 +190,15 @@ impl CallControl {
         };
         self.fact(event, now);
     }
+}
+
+/// Text as telephones write it: UTF-8 (RFC 3261 §25.1), or GBK without a word about it, as many Chinese PBXs do.
+fn text_of(octets: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(octets) {
+        return text.trim().to_owned();
+    }
+    let (text, malformed) = encoding_rs::GB18030.decode_without_bom_handling(octets);
+    if malformed { String::from_utf8_lossy(octets) } else { text }.trim().to_owned()
 }
 
 fn cause_of(reason: HangUpReason) -> EndCause {

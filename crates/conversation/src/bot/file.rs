@@ -344,6 +344,9 @@ pub(crate) struct TestFile {
     /// User part of the caller's address.
     #[serde(default)]
     pub caller: String,
+    /// The caller's display name.
+    #[serde(default)]
+    pub caller_name: String,
     /// When the call comes in, such as `2026-01-05 10:00`; without it, this Monday at ten.
     pub time: Option<At<String>>,
     /// Values for `config`.

@@ -5,6 +5,7 @@ mod check;
 pub(crate) mod defaults;
 mod error;
 pub(crate) mod file;
+mod money;
 mod place;
 mod short;
 mod span;

@@ -1,26 +1,42 @@
 //! Numbers and dates as a voice should say them.
 
 use crate::Language;
+use crate::numerals::{CHINESE_DIGITS, CHINESE_UNITS, ENGLISH_DIGITS, ENGLISH_TEENS, ENGLISH_TENS};
 
-const ENGLISH_DIGITS: [&str; 10] =
-    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-const CHINESE_DIGITS: [char; 10] = ['零', '一', '二', '三', '四', '五', '六', '七', '八', '九'];
-
-/// Digit by digit, with a pause after every fourth of a long even number: `one two three four, five six …`.
+/// Digit by digit, with pauses where people make them: `one two three four, five six …`.
 pub(crate) fn digits(text: &str, language: Language) -> String {
     let digits: Vec<usize> = text.chars().filter_map(|c| c.to_digit(10)).map(|d| d as usize).collect();
-    let pause_every =
-        if digits.len() > 4 && digits.len().is_multiple_of(4) { 4 } else { digits.len().max(1) };
-    let groups = digits.chunks(pause_every);
+    let mut rest = digits.as_slice();
+    let mut groups = Vec::new();
+    while !rest.is_empty() {
+        let (group, others) =
+            rest.split_at(group_of(digits.len(), digits.len() - rest.len()).min(rest.len()));
+        groups.push(match language {
+            Language::English => group.iter().map(|d| ENGLISH_DIGITS[*d]).collect::<Vec<_>>().join(" "),
+            Language::Chinese => group.iter().map(|d| CHINESE_DIGITS[*d]).collect::<String>(),
+        });
+        rest = others;
+    }
+    groups.join(pause(language))
+}
+
+/// How many digits are said in one breath, `said` of `all` being said already.
+fn group_of(all: usize, said: usize) -> usize {
+    match all {
+        // Telephone numbers: 138 0013 8000, 555 123 4567, 555 1234.
+        7 | 11 if said == 0 => 3,
+        10 if said < 6 => 3,
+        7 | 10 | 11 => 4,
+        6 | 9 => 3,
+        _ if all > 4 && all.is_multiple_of(4) => 4,
+        _ => all,
+    }
+}
+
+fn pause(language: Language) -> &'static str {
     match language {
-        Language::English => groups
-            .map(|group| group.iter().map(|d| ENGLISH_DIGITS[*d]).collect::<Vec<_>>().join(" "))
-            .collect::<Vec<_>>()
-            .join(", "),
-        Language::Chinese => groups
-            .map(|group| group.iter().map(|d| CHINESE_DIGITS[*d]).collect::<String>())
-            .collect::<Vec<_>>()
-            .join("，"),
+        Language::English => ", ",
+        Language::Chinese => "，",
     }
 }
 
@@ -30,22 +46,55 @@ pub(crate) fn spell(text: &str, language: Language) -> String {
         Some(_) => digits(&c.to_string(), language),
         None => c.to_uppercase().to_string(),
     });
-    let pause = match language {
-        Language::English => ", ",
-        Language::Chinese => "，",
-    };
-    spoken.collect::<Vec<_>>().join(pause)
+    spoken.collect::<Vec<_>>().join(pause(language))
 }
 
-/// A whole number in words; anything that is not one comes back as it is.
+/// A number in words; anything that is not one comes back as it is.
 pub(crate) fn number(text: &str, language: Language) -> String {
-    let Ok(value) = text.trim().parse::<i64>() else { return text.to_owned() };
-    let magnitude = value.unsigned_abs();
-    match (language, value < 0) {
-        (Language::English, false) => english_number(magnitude),
-        (Language::English, true) => format!("minus {}", english_number(magnitude)),
-        (Language::Chinese, false) => chinese_number(magnitude),
-        (Language::Chinese, true) => format!("负{}", chinese_number(magnitude)),
+    let Some((negative, whole, fraction)) = decimal(text) else { return text.to_owned() };
+    let mut words = signed(negative, &whole_number(whole, language), language);
+    let digits = fraction.chars().filter_map(|c| c.to_digit(10)).map(|d| d as usize);
+    match language {
+        _ if fraction.is_empty() => {}
+        Language::English => {
+            words.push_str(" point");
+            digits.for_each(|digit| words.extend([" ", ENGLISH_DIGITS[digit]]));
+        }
+        Language::Chinese => {
+            words.push('点');
+            words.extend(digits.map(|digit| CHINESE_DIGITS[digit]));
+        }
+    }
+    words
+}
+
+/// The sign, the whole part and the digits behind the point. `1,250.00` may have its commas.
+pub(super) fn decimal(text: &str) -> Option<(bool, u64, String)> {
+    let text = text.trim().replace(',', "");
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.as_str()),
+    };
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) || (text.contains('.') && fraction.is_empty()) {
+        return None;
+    }
+    Some((negative, whole.parse().ok()?, fraction.to_owned()))
+}
+
+pub(super) fn signed(negative: bool, words: &str, language: Language) -> String {
+    match (language, negative) {
+        (_, false) => words.to_owned(),
+        (Language::English, true) => format!("minus {words}"),
+        (Language::Chinese, true) => format!("负{words}"),
+    }
+}
+
+pub(super) fn whole_number(value: u64, language: Language) -> String {
+    match language {
+        Language::English => english_number(value),
+        Language::Chinese => chinese_number(value),
     }
 }
 
@@ -112,20 +161,6 @@ fn ordinal(day: usize) -> String {
 }
 
 fn english_number(value: u64) -> String {
-    const TEENS: [&str; 10] = [
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 10] =
-        ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     const SCALES: [(u64, &str); 6] = [
         (1_000_000_000_000_000_000, "quintillion"),
         (1_000_000_000_000_000, "quadrillion"),
@@ -139,8 +174,8 @@ fn english_number(value: u64) -> String {
     }
     match value {
         0..=9 => ENGLISH_DIGITS[value as usize].to_owned(),
-        10..=19 => TEENS[value as usize - 10].to_owned(),
-        20..=99 => with_rest(TENS[value as usize / 10].to_owned(), value % 10, "-"),
+        10..=19 => ENGLISH_TEENS[value as usize - 10].to_owned(),
+        20..=99 => with_rest(ENGLISH_TENS[value as usize / 10 - 2].to_owned(), value % 10, "-"),
         _ => with_rest(format!("{} hundred", ENGLISH_DIGITS[value as usize / 100]), value % 100, " "),
     }
 }
@@ -150,29 +185,28 @@ fn with_rest(head: String, rest: u64, joint: &str) -> String {
 }
 
 fn chinese_number(value: u64) -> String {
-    const UNITS: [(u64, &str); 6] = [
-        (1_0000_0000_0000, "万亿"),
-        (1_0000_0000, "亿"),
-        (1_0000, "万"),
-        (1000, "千"),
-        (100, "百"),
-        (10, "十"),
-    ];
-    if value < 10 {
-        return CHINESE_DIGITS[value as usize].to_string();
+    let words = chinese_part(value);
+    // 两千, 两万, 两亿 at the head of a number; inside it, and before 百 and 十, it is 二.
+    match words.strip_prefix('二') {
+        Some(rest) if rest.starts_with(['千', '万', '亿']) => format!("两{rest}"),
+        Some(_) | None => words,
     }
-    let (unit, name) = UNITS.iter().find(|(unit, _)| value >= *unit).copied().unwrap_or((10, "十"));
+}
+
+fn chinese_part(value: u64) -> String {
+    let Some((unit, name)) = CHINESE_UNITS.iter().find(|(unit, _)| value >= *unit).copied() else {
+        return CHINESE_DIGITS[value as usize % 10].to_string();
+    };
     let (head, rest) = (value / unit, value % unit);
     // 十二, not 一十二; but 一百一十二.
-    let mut words = if value < 20 { name.to_owned() } else { format!("{}{name}", chinese_number(head)) };
+    let mut words = if value < 20 { name.to_string() } else { format!("{}{name}", chinese_part(head)) };
     if rest > 0 {
         // A skipped place is said: 一百零三, 一万零五十.
         if rest < unit / 10 {
             words.push('零');
         }
-        let rest_words = chinese_number(rest);
         words.push_str(if (10..20).contains(&rest) { "一" } else { "" });
-        words.push_str(&rest_words);
+        words.push_str(&chinese_part(rest));
     }
     words
 }
@@ -187,6 +221,9 @@ mod tests {
         assert_eq!(digits("12345670", English), "one two three four, five six seven zero");
         assert_eq!(digits("12345670", Chinese), "一二三四，五六七零");
         assert_eq!(digits("123", English), "one two three");
+        assert_eq!(digits("13800138000", Chinese), "一三八，零零一三，八零零零");
+        assert_eq!(digits("5551234", English), "five five five, one two three four");
+        assert_eq!(digits("5551234567", English), "five five five, one two three, four five six seven");
         assert_eq!(digits("", English), "");
     }
 
@@ -197,17 +234,28 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_said_in_words() {
+    fn numbers_are_said_in_words() {
         assert_eq!(number("0", English), "zero");
         assert_eq!(number("42", English), "forty-two");
         assert_eq!(number("-1205", English), "minus one thousand two hundred five");
-        assert_eq!(number("3.5", English), "3.5");
+        assert_eq!(number("3.05", English), "three point zero five");
+        assert_eq!(number("-3.5", Chinese), "负三点五");
+        assert_eq!(number("1,250", English), "one thousand two hundred fifty");
+        assert_eq!(number("about 3", English), "about 3");
+        assert_eq!(number("3.", English), "3.");
         assert_eq!(number("12", Chinese), "十二");
         assert_eq!(number("103", Chinese), "一百零三");
         assert_eq!(number("112", Chinese), "一百一十二");
         assert_eq!(number("120", Chinese), "一百二十");
         assert_eq!(number("10050", Chinese), "一万零五十");
         assert_eq!(number("120000", Chinese), "十二万");
+        assert_eq!(number("2", Chinese), "二");
+        assert_eq!(number("22", Chinese), "二十二");
+        assert_eq!(number("200", Chinese), "二百");
+        assert_eq!(number("2002", Chinese), "两千零二");
+        assert_eq!(number("22000", Chinese), "两万二千");
+        assert_eq!(number("250000000", Chinese), "两亿五千万");
+        assert_eq!(number("1000000000000", Chinese), "一万亿");
     }
 
     #[test]

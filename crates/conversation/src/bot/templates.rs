@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
-use super::spoken;
+use super::{money, spoken};
 use crate::Language;
 
 /// Steps of the template machine that one prompt may take: a long prompt needs some hundred.
@@ -46,6 +46,14 @@ impl Templates {
         environment.add_filter("digits", move |value: Value| spoken::digits(&plain(&value), language));
         environment.add_filter("spell", move |value: Value| spoken::spell(&plain(&value), language));
         environment.add_filter("number", move |value: Value| spoken::number(&plain(&value), language));
+        environment.add_filter("money", move |value: Value, currency: Option<String>| {
+            let currency = currency.as_deref().unwrap_or(money::usual(language));
+            money::money(&plain(&value), currency, language).ok_or_else(|| {
+                let known: Vec<&str> = money::codes().collect();
+                let what = format!("the currency `{currency}` is unknown; known are: {}", known.join(", "));
+                Error::new(ErrorKind::InvalidOperation, what)
+            })
+        });
         environment.add_filter("date", move |value: Value| spoken::date(&plain(&value), language));
         // Neither helps to say something, and both print what the caller must not hear.
         environment.remove_global("debug");

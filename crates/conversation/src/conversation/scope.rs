@@ -63,8 +63,12 @@ impl Memory {
                 Some((name.value.clone(), value.clone()))
             })
             .collect();
-        self.call =
-            serde_json::json!({ "caller": facts.caller, "called": facts.called, "headers": facts.headers });
+        self.call = serde_json::json!({
+            "caller": facts.caller,
+            "caller_name": facts.caller_name,
+            "called": facts.called,
+            "headers": facts.headers,
+        });
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<&Json> {

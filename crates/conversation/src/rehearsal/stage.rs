@@ -64,6 +64,7 @@ impl<'a> Stage<'a> {
         };
         stage.handle(Input::Start(CallFacts {
             caller: test.caller.clone(),
+            caller_name: test.caller_name.clone(),
             called: bot.name().to_owned(),
             headers: BTreeMap::new(),
             config: test.config.clone(),

@@ -1,6 +1,7 @@
 //! Digits as people say them: `one two three`, `double five`, `oh`, `twelve thirty-four`, `123`, `幺二三`.
 
 use crate::Language;
+use crate::numerals::{CHINESE_UNITS, ENGLISH_DIGITS, ENGLISH_TEENS, ENGLISH_TENS};
 
 /// Runs of digits in a text. Words that part two runs make them two.
 pub(crate) fn runs(words: &[String], language: Language) -> Vec<String> {
@@ -55,6 +56,8 @@ enum Reading {
     Ten(u32),
     /// `double`, `triple`: repeats the digit that follows.
     Times(usize),
+    /// 十, 百, 千, 万, 亿: multiplies the digit before it.
+    Unit(u64),
     /// Sounds like a digit and is one only between digits.
     Homophone(char),
     Filler,
@@ -63,6 +66,9 @@ enum Reading {
 
 /// The digits that begin at `at`, and how many words they take.
 fn digits_at(readings: &[Reading], at: usize, after_digits: bool) -> (Option<String>, usize) {
+    if let Some((value, used)) = chinese_amount(&readings[at..]) {
+        return (Some(value.to_string()), used);
+    }
     let next = readings.get(at + 1);
     match &readings[at] {
         Reading::Digits(digits) => (Some(digits.clone()), 1),
@@ -83,8 +89,59 @@ fn digits_at(readings: &[Reading], at: usize, after_digits: bool) -> (Option<Str
             });
             if after_digits && before_digits { (Some(digit.to_string()), 1) } else { (None, 1) }
         }
-        Reading::Filler | Reading::Other => (None, 1),
+        Reading::Unit(_) | Reading::Filler | Reading::Other => (None, 1),
     }
+}
+
+/// A number with its units (一百二十三, 十二, 两万零五) at the head of `readings`, and how many words it takes. `None`
+/// where digits stand alone, or where it cannot be read as one number.
+fn chinese_amount(readings: &[Reading]) -> Option<(u64, usize)> {
+    let (mut total, mut section) = (0u64, 0u64);
+    let mut digit: Option<u64> = None;
+    let mut after_zero = false;
+    // What the next unit must be smaller than: within a section of four places, and between sections.
+    let (mut limit, mut section_limit) = (u64::MAX, u64::MAX);
+    let mut last_unit = None;
+    let mut used = 0;
+    for reading in readings {
+        match reading {
+            Reading::Digits(text) if text.len() == 1 => match (text.parse::<u64>().ok()?, digit) {
+                (_, Some(_)) => return None,
+                (0, None) => after_zero = true,
+                (value, None) => digit = Some(value),
+            },
+            Reading::Unit(unit @ (10 | 100 | 1000)) => {
+                // 十二 begins without a digit, 一百十二 is heard too.
+                let count = digit.take().or((*unit == 10).then_some(1))?;
+                if *unit >= limit {
+                    return None;
+                }
+                section += count * unit;
+                (limit, last_unit, after_zero) = (*unit, Some(*unit), false);
+            }
+            Reading::Unit(unit) => {
+                section += digit.take().unwrap_or(0);
+                if section == 0 || *unit >= section_limit {
+                    return None;
+                }
+                total += section * unit;
+                section = 0;
+                (limit, section_limit, last_unit, after_zero) = (u64::MAX, *unit, Some(*unit), false);
+            }
+            Reading::Digits(_)
+            | Reading::Teen(_)
+            | Reading::Ten(_)
+            | Reading::Times(_)
+            | Reading::Homophone(_)
+            | Reading::Filler
+            | Reading::Other => break,
+        }
+        used += 1;
+    }
+    let last = last_unit?;
+    // 一百二 is 120, 三千五 is 3500; 一百零二 is 102.
+    let place = if last >= 100 && !after_zero { last / 10 } else { 1 };
+    Some((total + section + digit.unwrap_or(0) * place, used))
 }
 
 fn read(word: &str, language: Language) -> Reading {
@@ -102,30 +159,14 @@ fn read(word: &str, language: Language) -> Reading {
 }
 
 fn english(word: &str) -> Reading {
-    const UNITS: [&str; 10] =
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-    const TEENS: [&str; 10] = [
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-    ];
-    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-
     let position = |list: &[&str]| list.iter().position(|known| *known == word);
-    if let Some(unit) = position(&UNITS) {
+    if let Some(unit) = position(&ENGLISH_DIGITS) {
         return Reading::Digits(unit.to_string());
     }
-    if let Some(teen) = position(&TEENS) {
+    if let Some(teen) = position(&ENGLISH_TEENS) {
         return Reading::Teen(10 + teen as u32);
     }
-    if let Some(ten) = position(&TENS) {
+    if let Some(ten) = position(&ENGLISH_TENS) {
         return Reading::Ten(20 + 10 * ten as u32);
     }
     match word {
@@ -142,6 +183,17 @@ fn english(word: &str) -> Reading {
 }
 
 fn chinese(word: &str) -> Option<Reading> {
+    let unit = match word {
+        "拾" => "十",
+        "佰" => "百",
+        "仟" => "千",
+        "萬" => "万",
+        "億" => "亿",
+        plain => plain,
+    };
+    if let Some((unit, _)) = CHINESE_UNITS.iter().find(|(_, name)| unit.chars().eq([*name])) {
+        return Some(Reading::Unit(*unit));
+    }
     let digit = match word {
         "零" | "〇" | "洞" => '0',
         // 幺 is how 1 is said in numbers on the telephone, 两 how 2 is said before a measure word.
@@ -209,6 +261,30 @@ mod tests {
         ] {
             assert_eq!(heard(text, Language::Chinese), [digits], "{text}");
         }
+    }
+
+    #[test]
+    fn chinese_numbers_with_units_are_read_as_one_number() {
+        for (text, digits) in [
+            ("十", "10"),
+            ("十二", "12"),
+            ("二十", "20"),
+            ("三十五个", "35"),
+            ("一百零五", "105"),
+            ("一百二", "120"),
+            ("两千零二十", "2020"),
+            ("三千五", "3500"),
+            ("一千二百三十四块", "1234"),
+            ("两万", "20000"),
+            ("五万零三", "50003"),
+            ("一千二百万", "12000000"),
+            ("三亿五千万", "350000000"),
+            ("壹佰贰拾叁", "123"),
+        ] {
+            assert_eq!(heard(text, Language::Chinese), [digits], "{text}");
+        }
+        assert_eq!(heard("千万别挂", Language::Chinese), [] as [&str; 0]);
+        assert_eq!(heard("百分之百", Language::Chinese), [] as [&str; 0]);
     }
 
     #[test]

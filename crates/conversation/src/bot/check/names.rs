@@ -71,8 +71,10 @@ fn prompts(file: &BotFile, report: &mut Report<'_>) {
 fn definitions(file: &BotFile, report: &mut Report<'_>) {
     let set = walk::every_set(file).into_iter().map(|(name, _)| name);
     for name in file.slots.keys().chain(file.variables.keys()).chain(set).chain(file.config.keys()) {
-        let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            && name.chars().next().is_some_and(|c| c.is_ascii_lowercase());
+        // Letters of any language: 订单 is as good a name as order.
+        let is_letter = |c: char| c.is_alphabetic() && !c.is_uppercase();
+        let plain = name.chars().all(|c| is_letter(c) || c.is_ascii_digit() || c == '_')
+            && name.chars().next().is_some_and(is_letter);
         if !plain {
             report.add(
                 name.place,

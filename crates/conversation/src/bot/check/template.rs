@@ -11,7 +11,7 @@ use super::Report;
 
 /// What stands below the names that every call has. `config` follows the file, bodies and headers are free.
 const FIELDS: [(&str, &[&str]); 5] = [
-    ("call", &["caller", "called", "headers"]),
+    ("call", &["caller", "caller_name", "called", "headers"]),
     ("turn", &["text", "count", "reason", "digits"]),
     ("answer", &["status", "body"]),
     ("transfer", &["target", "cause", "status"]),
@@ -117,8 +117,8 @@ fn filters(kind: Template, templates: &Templates, source: &At<String>, report: &
                     &name,
                     "filters",
                     [
-                        "digits", "spell", "number", "date", "default", "upper", "lower", "length", "round",
-                        "join",
+                        "digits", "spell", "number", "money", "date", "default", "upper", "lower", "length",
+                        "round", "join",
                     ],
                 ),
             );
