@@ -21,7 +21,8 @@ no_input: [{ goto: talk }]
 states:
   talk:
     say: This is a long sentence, which goes on and on, so that somebody who talks into it stops it before its end.
-    listen: { keys: { "5": talk } }
+    listen: { keys: { "5": talk, "9": end } }
+  end: { say: Goodbye., hang_up: true }
 "#;
 
 /// It holds no turn: it would hold up everybody for a minute, and its dozen calls are no load that one who judges timing
