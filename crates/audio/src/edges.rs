@@ -82,6 +82,17 @@ impl<S: Copy + Default> SpeechEdges<S> {
         self.loudest = self.loudest.max(level);
     }
 
+    /// The packet `back` before the next one came after all, too late to be played: what is on the wire counts.
+    pub fn amend(&mut self, back: usize, level: f32, stamp: S) {
+        let Some(number) = self.pushed.checked_sub(back as u64) else { return };
+        let place = self.place(number);
+        if back > 0 && number >= self.oldest() && self.levels[place] < 0.0 {
+            self.levels[place] = level.max(SILENCE);
+            self.stamps[place] = stamp;
+            self.loudest = self.loudest.max(level);
+        }
+    }
+
     /// An utterance began; its first voiced packet came `packets` before the next one.
     pub fn begin_utterance(&mut self, packets: usize) {
         let soft = packets.saturating_add(SOFT_ONSET) as u64;
@@ -206,6 +217,23 @@ mod tests {
         edges.begin_utterance(25);
 
         assert_eq!((edges.onset(), edges.end()), (Some(5), Some(13)));
+    }
+
+    #[test]
+    fn a_packet_that_comes_too_late_to_be_played_is_an_edge_all_the_same() {
+        let mut edges = SpeechEdges::new();
+        for n in 0..30u32 {
+            let level = if (5..15).contains(&n) { 1e-2 } else { 0.0 };
+            edges.push(level, (n != 14).then_some(n));
+        }
+        edges.begin_utterance(25);
+
+        edges.amend(16, 1e-2, 14);
+        edges.amend(20, 1.0, 99);
+        edges.amend(0, 1.0, 99);
+        edges.amend(31, 1.0, 99);
+
+        assert_eq!((edges.onset(), edges.end()), (Some(5), Some(14)), "what came in time stays as it was");
     }
 
     #[test]

@@ -168,9 +168,14 @@ impl CallMedia {
             Arrived::Learned(remote_rtp) => {
                 outputs.event(MediaEvent::RemoteLearned { leg: id, remote_rtp });
             }
+            Arrived::Late { timestamp, level } => {
+                if let (LegId::CALLER, Some(listener)) = (id, &mut self.listener) {
+                    listener.note_late(timestamp, level, arrived_at);
+                }
+            }
             Arrived::Media => {}
         }
-        if leg.ingress.is_back() {
+        if self.leg_mut(id).is_some_and(|leg| leg.ingress.is_back()) {
             outputs.event(MediaEvent::RtpResumed { leg: id });
         }
         self.handle_received(id, outputs, arrived_at, now);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use offhook_audio::{Frame, FrameFlags, G711, level};
+use offhook_audio::{Frame, FrameFlags, G711, level, packet_level};
 use offhook_rtp_proto::rtcp::ReceptionStatistics;
 use offhook_rtp_proto::{
     Concealer, DigitEvent, DigitReceiver, JitterBuffer, JitterConfig, JitterStatistics, NoiseGenerator,
@@ -30,12 +30,19 @@ const EVENT: PayloadType = match PayloadType::new(127) {
 const PAUSE_DBFS: f32 = -45.0;
 
 /// What came of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Arrived {
     /// Media.
     Media,
     /// Media, from an address that is believed from now on.
     Learned(SocketAddr),
+    /// Media that comes too late to be played.
+    Late {
+        /// RTP timestamp of its first sample.
+        timestamp: u32,
+        /// Its level on the line.
+        level: f32,
+    },
     /// Nothing of ours.
     Dropped,
 }
@@ -144,6 +151,7 @@ impl Ingress {
         if Some(packet.header.payload_type) == self.telephone_event {
             packet.header.payload_type = EVENT;
         }
+        let mut late = None;
         match self.jitter.push(&packet, arrived_at, arrived_at) {
             Pushed::Stray => {
                 self.dropped += 1;
@@ -155,12 +163,29 @@ impl Ingress {
                     self.dropped += 1;
                 }
             }
-            Pushed::Accepted | Pushed::Restarted | Pushed::Late | Pushed::Duplicate => {
+            Pushed::Late => {
+                self.reception.note_packet(&packet, arrived_at);
+                late = self.level_of(&packet);
+            }
+            Pushed::Accepted | Pushed::Restarted | Pushed::Duplicate => {
                 self.reception.note_packet(&packet, arrived_at);
             }
         }
         self.heard_at = self.heard_at.max(arrived_at);
+        if let (Some(level), false) = (late, judgement == Judgement::Learned) {
+            return Arrived::Late { timestamp: packet.header.timestamp.0, level };
+        }
         if judgement == Judgement::Learned { Arrived::Learned(source) } else { Arrived::Media }
+    }
+
+    /// The level of the first 20 ms of a packet of audio.
+    fn level_of(&self, packet: &RtpPacket<'_>) -> Option<f32> {
+        let codec = self.codecs.iter().flatten().find(|(ours, _)| *ours == packet.header.payload_type);
+        codec.map(|(_, law)| {
+            let mut samples = [0i16; LINE_FRAME];
+            let len = law.decode(packet.payload, &mut samples);
+            packet_level(&samples[..len])
+        })
     }
 
     /// A digit began or ended.

@@ -37,6 +37,8 @@ pub(crate) struct Listener {
     last_voiced: Stamp,
     /// Where speech begins and ends by the levels on the line: what the ledger counts from.
     edges: SpeechEdges<Stamp>,
+    /// RTP timestamp of the last frame.
+    last_timestamp: u32,
     /// When the speech began by these levels, once it is confirmed.
     onset: Time,
     /// When the bot fell silent because of it.
@@ -67,6 +69,7 @@ impl Listener {
             turn: Turn::Silent,
             last_voiced: Stamp::default(),
             edges: SpeechEdges::new(),
+            last_timestamp: 0,
             onset: Time::ZERO,
             bot_quiet_at: None,
         }
@@ -80,6 +83,15 @@ impl Listener {
     /// Whether frames belong to a turn of the caller, as far as is known now.
     pub(crate) fn in_utterance(&self) -> bool {
         self.turn != Turn::Silent
+    }
+
+    /// A packet came too late to be played: the frame with its timestamp was made up. Who measures on the wire sees it.
+    pub(crate) fn note_late(&mut self, timestamp: u32, level: f32, arrived_at: Time) {
+        let samples = self.last_timestamp.wrapping_sub(timestamp) as i32;
+        if let Ok(samples) = usize::try_from(samples) {
+            let stamp = Stamp { arrived_at, released_at: arrived_at };
+            self.edges.amend(samples / LINE_FRAME + 1, level, stamp);
+        }
     }
 
     /// The speech that was confirmed has silenced the bot, which was heard until `quiet_at`.
@@ -102,6 +114,7 @@ impl Listener {
         }
         let came = !frame.flags.concealed && !frame.flags.silence;
         self.edges.push(level, came.then_some(stamp));
+        self.last_timestamp = frame.rtp_timestamp;
         match (self.endpointer.push(frame, &voicing), self.turn) {
             (Some(EndpointEvent::SpeechStarted { first_voiced }), _) => {
                 let onset = first_voiced.arrived_at;

@@ -55,6 +55,28 @@ fn in_noise_a_turn_ends_where_the_voice_goes_under() {
     assert_eq!(turns.len(), 7);
 }
 
+/// A packet that comes when its place was already filled up is not played, but anyone on the wire sees it.
+#[test]
+fn the_last_packet_of_speech_ends_it_even_where_it_comes_too_late_to_be_played() {
+    let mut scene = Scene::new(conversation());
+    let (_, end) = labels("barge-in-rms")[0];
+    scene.says = sample("barge-in-rms")[..end + 16_000].to_vec();
+    let last = scene.sent_at(((end - 1) / 160 * 160) as f64);
+    let now = millis(scene.now);
+    scene.run_for(Duration::from_secs_f64((last - now - 10.0) / 1e3));
+    scene
+        .line
+        .set_quality(offhook_testkit::LineQuality { delay: Duration::from_millis(30), ..Default::default() });
+    scene.run_for(Duration::from_millis(20));
+    scene.line.set_quality(offhook_testkit::LineQuality::default());
+
+    scene.run_for(Duration::from_secs(2));
+
+    let times = ended_turns(&scene)[0];
+    let off = millis(times.last_voiced_arrived_at) - (last + 30.0);
+    assert!(off.abs() < 1.0, "{off}");
+}
+
 #[test]
 fn the_bot_is_heard_from_its_first_audible_packet() {
     let mut scene = Scene::new(conversation());

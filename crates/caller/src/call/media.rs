@@ -414,6 +414,9 @@ impl Talker {
             };
             self.log.said(format!("{name} (cut short)"), from, is_keys);
         }
+        let (mut heard, spoken) = (self.far.segments().to_vec(), self.log.spoken());
+        let keys = spoken.iter().filter(|spoken| spoken.is_keys).map(|spoken| spoken.onset);
+        FarSpeech::cut_at_keys(&mut heard, self.far.audible(), keys);
         MediaResult {
             sent: SendReport {
                 packets: self.packets,
@@ -422,8 +425,8 @@ impl Talker {
                 realtime,
             },
             received: self.meter.finish(),
-            heard: self.far.segments().to_vec(),
-            spoken: self.log.spoken(),
+            heard,
+            spoken,
             keys: self.keys,
             tracks: Tracks { started: self.started, caller: self.said, far: self.far_track.into_samples() },
         }

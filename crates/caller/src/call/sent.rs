@@ -77,7 +77,7 @@ impl SentLog {
     pub fn spoken(&self) -> Vec<Spoken> {
         let found = self.said.iter().enumerate().filter_map(|(index, said)| {
             let (onset, end) = if said.is_keys { self.keyed(said) } else { self.voiced(index, said) }?;
-            Some(Spoken { name: said.name.clone(), onset, end })
+            Some(Spoken { name: said.name.clone(), is_keys: said.is_keys, onset, end })
         });
         found.collect()
     }
@@ -132,7 +132,10 @@ mod tests {
         }
         log.said("word".into(), from, false);
 
-        assert_eq!(log.spoken(), [Spoken { name: "word".into(), onset: at(47), end: at(87) }]);
+        assert_eq!(
+            log.spoken(),
+            [Spoken { name: "word".into(), is_keys: false, onset: at(47), end: at(87) }]
+        );
     }
 
     #[test]
@@ -147,7 +150,10 @@ mod tests {
             .iter()
             .for_each(|(back, ms)| log.reached_the_wire(*back, at(*ms)));
 
-        assert_eq!(log.spoken(), [Spoken { name: "word".into(), onset: at(45), end: at(81) }]);
+        assert_eq!(
+            log.spoken(),
+            [Spoken { name: "word".into(), is_keys: false, onset: at(45), end: at(81) }]
+        );
     }
 
     #[test]
@@ -160,7 +166,7 @@ mod tests {
         }
         log.said("12".into(), 0, true);
 
-        assert_eq!(log.spoken(), [Spoken { name: "12".into(), onset: at(0), end: at(80) }]);
+        assert_eq!(log.spoken(), [Spoken { name: "12".into(), is_keys: true, onset: at(0), end: at(80) }]);
     }
 
     #[test]

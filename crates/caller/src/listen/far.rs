@@ -11,6 +11,12 @@ pub const VOICED_RMS: f64 = 184.0;
 /// So many of the last [`LOOK_BACK`] packets must be voiced before it counts as talking: a click is one or two.
 const VOICED_OF_LOOK_BACK: usize = 3;
 const LOOK_BACK: usize = 5;
+const LOOK_BACK_TIME: Duration = Duration::from_millis(90);
+
+/// No audible packet for so long after a key: it has stopped them.
+const KEY_GAP: Duration = Duration::from_millis(75);
+/// A key stops them at once, if it does.
+const KEY_STOPS_WITHIN: Duration = Duration::from_millis(200);
 
 /// A pause as long as this ends a segment; plosives and word gaps are shorter.
 const SEGMENT_GAP: Duration = Duration::from_millis(240);
@@ -28,6 +34,7 @@ pub struct Segment {
 #[derive(Clone, Debug, Default)]
 pub struct FarSpeech {
     recent: Vec<(Time, bool)>,
+    audible: Vec<Time>,
     segments: Vec<Segment>,
     open: bool,
 }
@@ -49,6 +56,7 @@ impl FarSpeech {
         if !voiced {
             return;
         }
+        self.audible.push(now);
         if self.open {
             if let Some(segment) = self.segments.last_mut() {
                 segment.end = now;
@@ -73,9 +81,43 @@ impl FarSpeech {
         self.segments.last().map(|segment| segment.end)
     }
 
+    /// When the audible packets arrived.
+    pub fn audible(&self) -> &[Time] {
+        &self.audible
+    }
+
     /// All stretches of talking so far.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
+    }
+
+    /// Cuts `segments` where a key of ours stopped them. A key is answered so soon that a pause as short as one between
+    /// two words lies between: whatever was talking when the key was pressed ends with the last audible packet before a
+    /// gap of [`KEY_GAP`] that begins within [`KEY_STOPS_WITHIN`].
+    pub fn cut_at_keys(segments: &mut Vec<Segment>, audible: &[Time], keys: impl Iterator<Item = Time>) {
+        for key in keys {
+            let Some(at) = segments.iter().position(|segment| segment.start <= key && segment.end > key)
+            else {
+                continue;
+            };
+            let gap = audible.windows(2).find(|pair| {
+                pair[1] > key
+                    && pair[1].since(pair[0]) >= KEY_GAP
+                    && pair[0].since(key) <= KEY_STOPS_WITHIN
+                    && pair[1] <= segments[at].end
+            });
+            let Some(&[stopped, again]) = gap else { continue };
+            let is_talking = |from: Time| {
+                let packets =
+                    audible.iter().filter(|other| **other >= from && other.since(from) < LOOK_BACK_TIME);
+                packets.count() >= VOICED_OF_LOOK_BACK
+            };
+            let start = audible.iter().copied().find(|from| *from >= again && is_talking(*from));
+            let end = std::mem::replace(&mut segments[at].end, stopped);
+            if let Some(start) = start.filter(|start| *start <= end) {
+                segments.insert(at + 1, Segment { start, end });
+            }
+        }
     }
 
     fn close_if_quiet(&mut self, now: Time) {
@@ -138,6 +180,28 @@ mod tests {
         let far = heard(&[(10, 3000), (6, 0), (10, 3000), (20, 0), (10, 3000)]);
 
         assert_eq!(millis(&far), [(1000, 1500), (1920, 2100)]);
+    }
+
+    #[test]
+    fn an_answer_to_a_key_begins_soon_after_what_it_stopped() {
+        let far = heard(&[(20, 3000), (5, 0), (20, 3000), (5, 0), (10, 3000)]);
+        let mut segments = far.segments().to_vec();
+        assert_eq!(segments.len(), 1);
+
+        FarSpeech::cut_at_keys(&mut segments, far.audible(), [Time::from_millis(1370)].into_iter());
+
+        let cut: Vec<_> = segments.iter().map(|s| (s.start.as_millis(), s.end.as_millis())).collect();
+        assert_eq!(cut, [(1000, 1380), (1500, 2180)]);
+    }
+
+    #[test]
+    fn a_key_that_stops_nobody_cuts_nothing() {
+        let far = heard(&[(40, 3000), (5, 0), (20, 3000)]);
+        let mut segments = far.segments().to_vec();
+
+        FarSpeech::cut_at_keys(&mut segments, far.audible(), [Time::from_millis(1370)].into_iter());
+
+        assert_eq!(segments, far.segments());
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::statistics::{Summary, rounded};
 pub struct Spoken {
     /// The file, the utterance's number, or the digits.
     pub name: String,
+    /// Whether it was keyed.
+    pub is_keys: bool,
     /// When its first packet of [speech](crate::listen::speech) reached the wire, or the first packet of the key.
     pub onset: Time,
     /// When its last packet of speech reached the wire, or the first that says that the key was released.
@@ -133,7 +135,7 @@ mod tests {
     }
 
     fn spoken(name: &str, onset: u64, end: u64) -> Spoken {
-        Spoken { name: name.into(), onset: at(onset), end: at(end) }
+        Spoken { name: name.into(), is_keys: false, onset: at(onset), end: at(end) }
     }
 
     fn segment(start: u64, end: u64) -> Segment {
