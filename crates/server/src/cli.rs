@@ -120,7 +120,7 @@ pub enum ConfigCommand {
         /// The file.
         file: PathBuf,
     },
-    /// Brings a file to this version's format.
+    /// Brings an older file to this version's format; version 1 is the only one so far, so nothing is changed.
     Migrate {
         /// The file.
         file: PathBuf,

@@ -286,6 +286,91 @@ fn a_command_given_twice_with_one_id_is_done_once() {
 }
 
 #[test]
+fn a_command_that_is_repeated_gets_the_answer_that_it_got() {
+    let _turn = together();
+    let server = Server::start();
+    let events = server.api.events("");
+    let call = Calling::to(&server, "echo").from("repeats").start();
+    let id = server.api.call_that_is_up("repeats");
+    let send = |path: &str, body: &str| server.api.post(&format!("/v1/calls/{id}/{path}"), body);
+
+    for _ in 0..3 {
+        let failed = send("say", r#"{"text":"hi","command_id":"echo cannot speak"}"#);
+        assert_eq!((failed.status, failed.code()), (409, "wrong_state"), "{failed:?}");
+        let wrong = send("dtmf", r#"{"digits":"x","command_id":"no digit"}"#);
+        assert_eq!((wrong.status, wrong.code()), (400, "bad_argument"), "{wrong:?}");
+    }
+    let other = send("dtmf", r#"{"digits":"1","command_id":"no digit"}"#);
+    let ends: Vec<_> = (0..2).map(|_| send("hangup", r#"{"command_id":"last"}"#).status).collect();
+    call.finish();
+    server.api.ended_call_from("repeats");
+    let after = send("hangup", r#"{"command_id":"last"}"#);
+    let unknown = send("hangup", r#"{"command_id":"new"}"#);
+
+    assert_eq!((other.status, other.code()), (400, "bad_argument"), "another command: {other:?}");
+    assert_eq!(ends, [202, 202]);
+    assert_eq!((after.status, after.body["command_id"].as_str()), (202, Some("last")), "{after:?}");
+    assert_eq!((unknown.status, unknown.code()), (404, "no_such_call"));
+    let finished = |command: &str| {
+        let of = |event: &serde_json::Value| event["event"]["command_id"] == command;
+        events.all().iter().filter(|event| of(event)).count()
+    };
+    assert_eq!([finished("echo cannot speak"), finished("no digit"), finished("last")], [1, 1, 1]);
+}
+
+#[test]
+fn what_is_too_long_is_refused_before_anything_is_done_with_it() {
+    let _turn = together();
+    let server = Server::start();
+    let call = Calling::to(&server, "hello").from("long").start();
+    let id = server.api.call_that_is_up("long");
+    let long = |length: usize| "a".repeat(length);
+    let say = |text: &str| (format!("/v1/calls/{id}/say"), format!(r#"{{"text":"{text}"}}"#));
+
+    let table = [
+        (say(&long(4_001)), 400, "bad_argument"),
+        (say(&"语".repeat(4_001)), 400, "bad_argument"),
+        (say(&long(70_000)), 413, "too_large"),
+        (
+            (format!("/v1/calls/{id}/transfer"), format!(r#"{{"target":"sip:{}@127.0.0.1"}}"#, long(600))),
+            400,
+            "bad_request",
+        ),
+        ((format!("/v1/calls/{id}/hangup"), format!(r#"{{"reason":"{}"}}"#, long(200))), 400, "bad_argument"),
+        (
+            (format!("/v1/calls/{id}/mute"), format!(r#"{{"command_id":"{}"}}"#, long(200))),
+            400,
+            "bad_request",
+        ),
+        ((format!("/v1/calls/{id}/mute"), long(100_000)), 413, "too_large"),
+        (
+            ("/v1/calls".into(), format!(r#"{{"to":"sip:{}@127.0.0.1","bot":"echo"}}"#, long(600))),
+            400,
+            "bad_request",
+        ),
+        (
+            ("/v1/calls".into(), format!(r#"{{"to":"sip:a@127.0.0.1","bot":"{}"}}"#, long(200))),
+            400,
+            "bad_request",
+        ),
+        (
+            ("/v1/calls".into(), r#"{"to":"sip:a@127.0.0.1","bot":"echo","from":"a\r\nX-Evil: 1"}"#.into()),
+            400,
+            "bad_request",
+        ),
+    ];
+    for ((path, body), status, code) in table {
+        let answer = server.api.post(&path, &body);
+
+        let shown: String = body.chars().take(60).collect();
+        assert_eq!((answer.status, answer.code()), (status, code), "{path} {shown}: {answer:?}");
+    }
+    let (path, body) = say(&long(4_000));
+    assert_eq!(server.api.post(&path, &body).status, 202, "as long as it may be");
+    call.hang_up();
+}
+
+#[test]
 fn the_calls_command_lists_and_hangs_up() {
     let _turn = together();
     let server = Server::start();

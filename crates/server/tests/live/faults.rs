@@ -36,6 +36,21 @@ const FAULTS: &[Fault] = &[
         shows: &["exit 1", "route 1: there is no bot 'b'"],
     },
     Fault {
+        name: "a transfer target that no trunk leads to",
+        provoke: || refused(Setup::new().config("[bots.targets]\nagents = \"sip:a@192.0.2.1\"\n")),
+        shows: &["exit 1", "line 2, column 10: bots.targets.agents: 192.0.2.1 is outside", "add a [[trunk]]"],
+    },
+    Fault {
+        name: "a transfer target without an address",
+        provoke: target_without_address,
+        shows: &["exit 0", "note: bot 'mine' transfers to 'agents', which has no address", "fine"],
+    },
+    Fault {
+        name: "a file of the first version, to be migrated",
+        provoke: migrated,
+        shows: &["exit 0", "nothing to migrate"],
+    },
+    Fault {
         name: "a secret that cannot be read",
         provoke: || refused(Setup::new().config("[api]\nkey = \"env:OFFHOOK_NO_SUCH_VARIABLE\"\n")),
         shows: &["exit 1", "api.key", "OFFHOOK_NO_SUCH_VARIABLE"],
@@ -89,6 +104,25 @@ const FAULTS: &[Fault] = &[
         name: "no pocketsphinx",
         provoke: || without_library("libpocketsphinx.so.3"),
         shows: &["200", "speech recognition", "apt install libpocketsphinx3"],
+    },
+    Fault {
+        name: "a recognizer that is named and not there",
+        provoke: named_recognizer,
+        shows: &[
+            "engine.recognizer names it, so calls to bots that need it are answered 480",
+            "apt install libpocketsphinx3",
+            "hello: SIP/2.0 480 ",
+            "Q.850;cause=27",
+            "engine_unavailable",
+            "echo: SIP/2.0 200 ",
+            "after-sales-zh: SIP/2.0 200 ",
+            "dialled: 503 unavailable",
+        ],
+    },
+    Fault {
+        name: "a recognizer that is not there and not named",
+        provoke: unnamed_recognizer,
+        shows: &["speech recognition", "hello: SIP/2.0 200 "],
     },
     Fault { name: "no codec in common", provoke: || offered("9 18", ""), shows: &["SIP/2.0 488 "] },
     Fault { name: "an offer that is no SDP", provoke: garbage_offer, shows: &["SIP/2.0 400 "] },
@@ -154,6 +188,28 @@ fn command(args: &[&str]) -> String {
     format!("exit {}: {}", output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr))
 }
 
+/// What a command says on both streams about a configuration file.
+fn about_file(command: &[&str], config: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offhook.toml");
+    std::fs::write(&file, config).unwrap();
+    let output = std::process::Command::new(program()).args(command).arg(&file).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    format!("exit {}: {}", output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said))
+}
+
+fn target_without_address() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let bot = "bot: mine\nstart: a\ntargets: { agents: { ring_time: 10s } }\nstates:\n  \
+               a: { say: Hello, transfer: { to: agents, on_failed: b } }\n  b: { say: Sorry, hang_up: true }\n";
+    std::fs::write(folder.path().join("mine.yaml"), bot).unwrap();
+    about_file(&["config", "check"], &format!("[bots]\nfolder = \"{}\"\n", folder.path().display()))
+}
+
+fn migrated() -> String {
+    about_file(&["config", "migrate"], "version = 1\n")
+}
+
 fn wrong_bot_file() -> String {
     let folder = tempfile::tempdir().unwrap();
     let text = "bot: broken\nstart: greet\nstates: { greet: { say: Hello, goto: nowhere } }\n";
@@ -206,6 +262,40 @@ fn without_library(name: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(name), "not a library").unwrap();
     missing_engines(Setup::new().env("LD_LIBRARY_PATH", &folder.path().display().to_string()))
+}
+
+/// A server without pocketsphinx, once it knows: what `/readyz` says.
+fn without_pocketsphinx(config: &str) -> (Server, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("libpocketsphinx.so.3"), "not a library").unwrap();
+    let path = folder.path().display().to_string();
+    let server = Setup::new().config(config).env("LD_LIBRARY_PATH", &path).start();
+    let missing = crate::common::until("the engines to be looked for", || {
+        let ready = server.api.send("GET", "/readyz", None, None).body["missing_engines"].to_string();
+        ready.contains("speech recognition").then_some(ready)
+    });
+    (server, missing)
+}
+
+fn named_recognizer() -> String {
+    let (server, missing) = without_pocketsphinx("[engine]\nrecognizer = \"pocketsphinx\"\n");
+    let mut seen = format!("{missing}\n");
+    for bot in ["hello", "echo", "after-sales-zh"] {
+        let answer = Phone::udp(&server).invite(bot, "");
+        seen.push_str(&format!("{bot}: {} {:?}\n", answer.start, answer.header("reason")));
+    }
+    let dialled = server.api.post("/v1/calls", r#"{"to":"sip:a@127.0.0.1:9","bot":"hello"}"#);
+    seen.push_str(&format!("dialled: {} {}\n", dialled.status, dialled.code()));
+    let ended = crate::common::until("the record", || {
+        let ended = server.api.get("/v1/calls?state=ended").body.to_string();
+        ended.contains("engine_unavailable").then_some(ended)
+    });
+    seen + &ended
+}
+
+fn unnamed_recognizer() -> String {
+    let (server, missing) = without_pocketsphinx("");
+    format!("{missing} hello: {}", Phone::udp(&server).invite("hello", "").start)
 }
 
 fn offered(types: &str, attributes: &str) -> String {

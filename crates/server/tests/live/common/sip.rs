@@ -1,7 +1,7 @@
 //! SIP by hand: what a test writes is what goes out.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 
 use super::server::random;
 use super::{PATIENCE, Server};
@@ -67,6 +67,7 @@ pub struct Phone {
     to: String,
     cseq: u32,
     branch: String,
+    contact: Option<String>,
 }
 
 enum Line {
@@ -76,10 +77,20 @@ enum Line {
 
 impl Phone {
     pub fn udp(server: &Server) -> Phone {
-        let socket = UdpSocket::bind((server.sip.ip(), 0)).unwrap();
+        Phone::udp_at(server, server.sip.ip())
+    }
+
+    /// One that calls from another address of this machine.
+    pub fn udp_at(server: &Server, ip: IpAddr) -> Phone {
+        Phone::udp_to(server.sip, ip)
+    }
+
+    /// One that reaches the server at another of its addresses.
+    pub fn udp_to(server: SocketAddr, ip: IpAddr) -> Phone {
+        let socket = UdpSocket::bind((ip, 0)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let local = socket.local_addr().unwrap();
-        Phone::new(Line::Udp(socket), server.sip, local)
+        Phone::new(Line::Udp(socket), server, local)
     }
 
     pub fn tcp(server: &Server) -> Phone {
@@ -87,6 +98,11 @@ impl Phone {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let local = stream.local_addr().unwrap();
         Phone::new(Line::Tcp(stream, Vec::new()), server.sip, local)
+    }
+
+    /// Says from now on that it can be reached there.
+    pub fn name_contact(&mut self, uri: &str) {
+        self.contact = Some(uri.to_owned());
     }
 
     /// Where it can be called.
@@ -105,6 +121,7 @@ impl Phone {
             to: String::new(),
             cseq: 0,
             branch: String::new(),
+            contact: None,
         }
     }
 
@@ -200,10 +217,11 @@ impl Phone {
     fn send_request(&mut self, method: &str, user: &str, headers: &str, body: &str) {
         let transport = if matches!(self.line, Line::Udp(_)) { "UDP" } else { "TCP" };
         let (server, local, at) = (self.server, self.local, if user.is_empty() { "" } else { "@" });
+        let contact = self.contact.clone().unwrap_or_else(|| format!("{};transport={transport}", self.uri()));
         let text = format!(
             "{method} sip:{user}{at}{server} SIP/2.0\r\nVia: SIP/2.0/{transport} {local};branch={};rport\r\n\
              From: <sip:phone@{local}>;tag={}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} {method}\r\n\
-             Contact: <sip:phone@{local};transport={transport}>\r\nMax-Forwards: 70\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+             Contact: <{contact}>\r\nMax-Forwards: 70\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             self.branch,
             self.tag,
             self.to,
