@@ -20,6 +20,7 @@ pub struct Setup {
     env: Vec<(String, String)>,
     data: Option<PathBuf>,
     ports: Option<(u16, u16)>,
+    shell: Option<String>,
 }
 
 impl Setup {
@@ -40,6 +41,12 @@ impl Setup {
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A line of shell that is done in the server's process before it becomes the server.
+    pub fn shell(mut self, line: &str) -> Self {
+        self.shell = Some(line.to_owned());
         self
     }
 
@@ -91,7 +98,14 @@ impl Setup {
     fn command(&self, folder: &Path, data: &Path, ports: (u16, u16)) -> Command {
         let config = folder.join("offhook.toml");
         std::fs::write(&config, &self.config).unwrap();
-        let mut command = Command::new(program());
+        let mut command = match &self.shell {
+            None => Command::new(program()),
+            Some(line) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("{line}; exec \"$0\" \"$@\"")]).arg(program());
+                shell
+            }
+        };
         command.arg("serve").arg("--config").arg(config).arg("--data").arg(data);
         for (option, address) in [("--sip", "127.0.0.1:0"), ("--api", "127.0.0.1:0")] {
             if !self.args.iter().any(|arg| arg == option) {
