@@ -25,6 +25,7 @@ mod routing;
 mod slow_subscribers;
 mod softphone;
 mod speech;
+mod storage;
 mod storm;
 mod torture;
 mod trunks;
