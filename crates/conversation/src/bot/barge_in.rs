@@ -42,7 +42,9 @@ impl<'de> Visitor<'de> for BargeInVisitor {
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<Self::Value, E> {
-        word_of(word, &WORDS).map(BargeInFile)
+        let known =
+            WORDS.iter().find(|(known, _)| *known == word).map(|(_, barge_in)| BargeInFile(*barge_in));
+        known.ok_or_else(|| unknown(word, WORDS.map(|(known, _)| known)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
@@ -69,8 +71,6 @@ impl Default for Apart {
 
 struct Spoken(OnSpeech);
 
-const SPOKEN: [(&str, OnSpeech); 1] = [("recognized", OnSpeech::WaitForMatch)];
-
 impl<'de> Deserialize<'de> for Spoken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SpokenVisitor)
@@ -91,16 +91,15 @@ impl Visitor<'_> for SpokenVisitor {
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<Self::Value, E> {
-        word_of(word, &SPOKEN).map(Spoken)
+        match word {
+            "recognized" => Ok(Spoken(OnSpeech::WaitForMatch)),
+            other => Err(unknown(other, ["recognized", "true", "false"])),
+        }
     }
 }
 
-fn word_of<T: Copy, E: Error>(word: &str, words: &[(&str, T)]) -> Result<T, E> {
-    if let Some((_, value)) = words.iter().find(|(known, _)| *known == word) {
-        return Ok(*value);
-    }
-    let remedy = suggest::remedy(word, "words", words.iter().map(|(known, _)| *known));
-    Err(E::custom(format!("`{word}` interrupts nothing; {remedy}")))
+fn unknown<E: Error, const N: usize>(word: &str, known: [&str; N]) -> E {
+    E::custom(format!("`{word}` says nothing of barge-in; {}", suggest::remedy(word, "words", known)))
 }
 
 impl JsonSchema for BargeInFile {

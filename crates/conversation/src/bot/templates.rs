@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
 
+use super::walk::Template;
 use super::{money, spoken};
 use crate::Language;
 
@@ -50,7 +51,7 @@ impl Templates {
             let currency = currency.as_deref().unwrap_or(money::usual(language));
             money::money(&plain(&value), currency, language).ok_or_else(|| {
                 let known: Vec<&str> = money::codes().collect();
-                let what = format!("the currency `{currency}` is unknown; known are: {}", known.join(", "));
+                let what = format!("{UNKNOWN_CURRENCY} `{currency}`; known are: {}", known.join(", "));
                 Error::new(ErrorKind::InvalidOperation, what)
             })
         });
@@ -112,6 +113,22 @@ impl Templates {
         }
     }
 
+    /// What is wrong with how a filter is used, as far as that shows without any value.
+    pub(crate) fn misuse(&self, kind: Template, source: &str) -> Option<String> {
+        let nothing = Scope::new();
+        let error = match kind {
+            Template::Text => self.text(source, &nothing).err(),
+            Template::Expression => self.value(source, &nothing).err(),
+        }?;
+        if error.kind() == ErrorKind::TooManyArguments {
+            return Some("it takes fewer arguments".to_owned());
+        }
+        if error.kind() == ErrorKind::MissingArgument {
+            return Some("it takes more arguments".to_owned());
+        }
+        error.detail().filter(|detail| detail.starts_with(UNKNOWN_CURRENCY)).map(str::to_owned)
+    }
+
     fn render(&self, name: &str, source: &str, scope: &Scope) -> Result<String, Error> {
         let text = self.environment.template_from_named_str(name, source)?.render(scope)?;
         if text.len() > LONGEST {
@@ -122,6 +139,7 @@ impl Templates {
 }
 
 const URL: &str = "url";
+const UNKNOWN_CURRENCY: &str = "there is no currency";
 
 fn sorted(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut names: Vec<String> = names.into_iter().collect();

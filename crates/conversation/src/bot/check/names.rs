@@ -99,10 +99,23 @@ fn definitions(file: &BotFile, report: &mut Report<'_>) {
     }
 }
 
+/// How transfers end, as the record and `transfer.cause` say it.
+const OUTCOMES: [&str; 7] =
+    ["succeeded", "busy", "no_answer", "rejected", "unknown_number", "unreachable", "failed"];
+
 fn tests(file: &BotFile, report: &mut Report<'_>) {
     for test in &file.tests {
         test.tools.keys().for_each(|tool| known(tool, "tool", &file.tools, report));
-        test.transfers.keys().for_each(|target| known(target, "target", &file.targets, report));
+        for (target, outcome) in &test.transfers {
+            known(target, "target", &file.targets, report);
+            if !OUTCOMES.contains(&outcome.as_str()) {
+                report.add(
+                    report.find(target.place, outcome),
+                    format!("no transfer ends with `{outcome}`"),
+                    suggest::remedy(outcome, "outcomes", OUTCOMES),
+                );
+            }
+        }
         if let Some(time) = test.time.as_ref().filter(|time| crate::rehearsal::wall_clock(time).is_none()) {
             report.add(time.place, format!("`{}` is no time", time.value), "write it as 2026-01-05 10:00");
         }
@@ -115,11 +128,19 @@ fn tests(file: &BotFile, report: &mut Report<'_>) {
                     let tools: Vec<At<String>> = tools.keys().map(at).collect();
                     tools.iter().for_each(|tool| known(tool, "tool", &file.tools, report));
                 }
+                TestStep::Keys(keys) => {
+                    if let Some(key) = keys.chars().find(|key| !is_key(*key)) {
+                        report.add(
+                            report.find_text(step.place, keys),
+                            format!("`{key}` is no key of a telephone"),
+                            "write \"0\" to \"9\", \"*\" and \"#\"",
+                        );
+                    }
+                }
                 TestStep::Bot(_)
                 | TestStep::BotNever(_)
                 | TestStep::Caller(_)
                 | TestStep::Interrupts(_)
-                | TestStep::Keys(_)
                 | TestStep::Silence
                 | TestStep::Unclear
                 | TestStep::HangsUp
@@ -129,6 +150,10 @@ fn tests(file: &BotFile, report: &mut Report<'_>) {
             }
         }
     }
+}
+
+fn is_key(key: char) -> bool {
+    matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')
 }
 
 fn known<T>(name: &At<String>, kind: &str, map: &Named<T>, report: &mut Report<'_>) {

@@ -22,6 +22,10 @@ pub(super) fn check(file: &BotFile, report: &mut Report<'_>) {
         let place = report.find(Place { line: 1, column: 1 }, "min_confidence");
         report.add(place, "`min_confidence` is outside of 0 to 1", "write a number such as 0.4");
     }
+    if file.turn.max_turns == 0 {
+        let place = report.find(Place { line: 1, column: 1 }, "max_turns");
+        report.add(place, "`max_turns` is 0: no caller could say a word", "leave it out, or write 1 or more");
+    }
     for (name, slot) in &file.slots {
         slot_shape(name, slot, report);
     }

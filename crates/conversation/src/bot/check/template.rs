@@ -34,6 +34,13 @@ pub(super) fn check(file: &BotFile, templates: &Templates, report: &mut Report<'
                     known(file, templates, &own, &source, &name, report);
                 }
                 filters(kind, templates, &source, report);
+                if let Some(what) = templates.misuse(kind, &source) {
+                    report.add(
+                        report.find(source.place, "|"),
+                        format!("a filter is used in a way it cannot be: {what}"),
+                        "bots/README.md says what each filter takes",
+                    );
+                }
             }
             Err(error) => {
                 let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
