@@ -10,8 +10,9 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use offhook_call_control::{CallRecord, EndCause, Speaker};
+use offhook_call_control::{CallRecord, EndCause, Speaker, TurnLedger};
 use offhook_caller::call::{self, CallOptions, CallReport, Stop};
+use offhook_caller::listen::Turn;
 use offhook_caller::reflector::Reflector;
 use serde::Deserialize;
 
@@ -19,6 +20,9 @@ use crate::cli::DemoArgs;
 
 /// How long the server may take to be ready, and the embedded recognizer to be warm.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Two sides that mean the same turn differ by less in when the bot began.
+const SAME_TURN_MS: f64 = 500.0;
 
 /// The samples that call where nobody names others.
 const SAMPLES: [&str; 2] = ["order-status-rms-mulaw.wav", "barge-in-rms.wav"];
@@ -112,19 +116,44 @@ fn print_ledgers(record: &CallRecord, report: &CallReport) {
     println!();
     println!("  where the silence of each turn went (milliseconds, the server's ledger):");
     for (number, turn) in record.turns.iter().enumerate() {
-        let segments: Vec<String> = turn
-            .ledger
+        let ledger = &turn.ledger;
+        let segments: Vec<String> = ledger
             .segments
             .iter()
             .map(|segment| format!("{} {:.0}", segment.name, segment.micros as f64 / 1000.0))
             .collect();
-        let total = turn.ledger.total_micros() as f64 / 1000.0;
-        println!("    turn {}: {total:6.0} = {}", number + 1, segments.join(" + "));
+        let total = ledger.total_micros() as f64 / 1000.0;
+        let measured = measured_turn(ledger, report);
+        let silence = measured.and_then(|turn| turn.response_ms);
+        let silence = silence.map_or_else(|| "not found".to_owned(), |ms| format!("{ms:.0}"));
+        println!(
+            "    turn {}: {total:6.0} = {}; the caller measured {silence}",
+            number + 1,
+            segments.join(" + ")
+        );
+        if let Some(micros) = ledger.barge_in_micros {
+            let stopped = measured.and_then(|turn| turn.barge_in).map(|barge_in| barge_in.stopped_after_ms);
+            let stopped = stopped.map_or_else(|| "not found".to_owned(), |ms| format!("{ms:.0}"));
+            println!(
+                "            the caller spoke into the bot, which fell silent after {:.0}; measured {stopped}",
+                micros as f64 / 1000.0
+            );
+        }
     }
     println!("  the same turns as the caller measured them from the audio on the wire:");
     for line in report.turns.to_string().lines() {
         println!("    {line}");
     }
+}
+
+/// The turn that the caller heard answered when this ledger ends: both count on the same clock.
+fn measured_turn<'a>(ledger: &TurnLedger, report: &'a CallReport) -> Option<&'a Turn> {
+    let answered = report.answered_monotonic_ns?;
+    let heard_at = |turn: &Turn| Some(answered as f64 / 1e6 + turn.bot_start_ms?);
+    let ended_at = ledger.ended_at.as_nanos() as f64 / 1e6;
+    let apart = |turn: &Turn| heard_at(turn).map_or(f64::MAX, |at| (at - ended_at).abs());
+    let nearest = report.turns.turns.iter().min_by(|one, other| apart(one).total_cmp(&apart(other)))?;
+    (apart(nearest) < SAME_TURN_MS).then_some(nearest)
 }
 
 /// An order service on a port of the kernel's choice, for as long as this process lives.

@@ -18,6 +18,7 @@ mod hold;
 mod ipv6;
 mod isolation;
 mod keys;
+mod ledger;
 mod limits;
 mod next_hops;
 mod outgoing;

@@ -7,6 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use offhook_caller::call::{self, CallOptions, CallReport, OnRefer, Stop, Transport};
+use offhook_caller::g711::Law;
+use offhook_caller::impair::Impairment;
 
 use super::{Server, until};
 
@@ -44,6 +46,24 @@ impl Calling {
     /// Makes a file of audio-samples known to the script under `name`.
     pub fn sample(self, name: &str, file: &str) -> Self {
         std::fs::copy(super::repository("audio-samples").join(file), self.folder.path().join(name)).unwrap();
+        self
+    }
+
+    /// Makes these samples known to the script under `name`.
+    pub fn wav(self, name: &str, samples: &[i16]) -> Self {
+        offhook_caller::wav::write(&self.folder.path().join(name), &[samples]).unwrap();
+        self
+    }
+
+    /// A line that is not clean.
+    pub fn impaired(mut self, impairment: Impairment) -> Self {
+        self.options.impairment = Some(impairment);
+        self
+    }
+
+    /// Offers A-law alone.
+    pub fn a_law(mut self) -> Self {
+        self.options.codecs = vec![Law::A];
         self
     }
 
