@@ -41,8 +41,12 @@ impl Bots {
             files.insert((*name).to_owned(), Arc::new(bot));
         }
         if let Some(folder) = folder {
-            let entries =
-                std::fs::read_dir(folder).with_context(|| format!("bots.folder {}", folder.display()))?;
+            let entries = std::fs::read_dir(folder).with_context(|| {
+                format!(
+                    "bots.folder: {} cannot be read: write the folder of your bot files",
+                    folder.display()
+                )
+            })?;
             for entry in entries {
                 let path = entry?.path();
                 let is_yaml =
@@ -74,11 +78,14 @@ impl Bots {
         })
     }
 
-    /// What is not wrong, but will surprise a caller: transfers that cannot succeed.
+    /// What is not wrong in the file, but will be where it is used: transfers that cannot succeed, a key that is not here.
     pub fn notes(&self, config: &Config) -> Vec<String> {
         let is_used =
             |name: &str| self.own.contains(name) || config.routes.iter().any(|route| route.bot == name);
         let mut notes = Vec::new();
+        if let Some(why) = config.api_key.as_ref().and_then(|key| key.reveal().err()) {
+            notes.push(format!("api.key: {why} here: the server will not start without it"));
+        }
         for (name, bot) in self.files.iter().filter(|(name, _)| is_used(name)) {
             for (target, uri) in bot.targets() {
                 // One of the configuration replaces the bot's own, and was checked when it was read.

@@ -143,9 +143,13 @@ impl Config {
     pub fn parse(text: &str, name: &str) -> Result<Config, ConfigError> {
         let file: ConfigFile = toml::from_str(text).map_err(|error| ConfigError {
             file: name.into(),
-            place: error
-                .span()
-                .map_or_else(|| "whole file".into(), |span| place::line_and_column(text, span.start)),
+            place: error.span().map_or_else(
+                || "whole file".into(),
+                |span| {
+                    let place = place::line_and_column(text, span.start);
+                    place::key_at(text, span.start).map_or(place.clone(), |key| format!("{place}: {key}"))
+                },
+            ),
             what: place::explained(error.message()),
         })?;
         let mut config = Config::check(&file).map_err(|wrong| ConfigError {
@@ -196,7 +200,7 @@ impl Config {
             advertise_v6: advertise("advertise_v6", file.address.advertise_v6)?,
             api: file.api.listen,
             api_key: file.api.key.clone(),
-            data: file.storage.data.clone(),
+            data: data(&file.storage.data)?,
             limits,
             drain_timeout: value::seconds(&["limits", "drain_timeout"], file.limits.drain_timeout, 0.0)?,
             max_calls: value::calls(&["limits", "calls"], file.limits.calls)?,
@@ -304,6 +308,13 @@ fn advertise(key: &str, address: Option<IpAddr>) -> Result<Option<IpAddr>, Wrong
     }
 }
 
+fn data(folder: &Path) -> Result<PathBuf, Wrong> {
+    if folder.as_os_str().is_empty() {
+        return Err(Wrong::new(&["storage", "data"], "'' is no folder: write one, as offhook-data"));
+    }
+    Ok(folder.to_owned())
+}
+
 fn workers(wanted: Option<usize>) -> Result<usize, Wrong> {
     let workers = wanted.unwrap_or_else(default_workers);
     if (1..=64).contains(&workers) {
@@ -383,7 +394,10 @@ mod tests {
             ("[media]\ncodecs = []", "media.codecs: at least one codec is needed: write pcmu, pcma"),
             ("[media]\nptime_ms = 25", "media.ptime_ms: 25 is none of 10, 20, 30, 40, 60"),
             ("[limits]\ncall_time = -1.0", "limits.call_time: -1 is out of range"),
-            ("[limits]\ncall_time = \"1h\"", "line 2, column 13: invalid type: string \"1h\""),
+            (
+                "[limits]\ncall_time = \"1h\"",
+                "line 2, column 13: limits.call_time: invalid type: string \"1h\"",
+            ),
             ("[limits]\nring_time = 1e30", "is out of range: write seconds, 1 to 31536000"),
             ("[limits]\ntick_lateness_ms = 0.0", "0 is out of range: write milliseconds, 1 to 1000"),
             ("[limits]\ncalls = 0", "limits.calls: 0 lets no call in: write 1 or more"),
@@ -406,6 +420,13 @@ mod tests {
             ("[sip]\nuser_agent = \"a\\r\\nX-Evil: 1\"", "sip.user_agent: it stands in a SIP header"),
             ("version = 2", "line 1, column 11: version: this offhook reads version 1, not 2"),
             ("version = 0", "there was no version 0: write version = 1"),
+            ("version = \"1\"", "version: invalid type: string \"1\", expected u32: write a whole number"),
+            ("[trunk]\nname = \"a\"", "write it with two brackets, as [[route]] or [[trunk]]"),
+            ("[media]\ncodecs = \"pcmu\"", "line 2, column 10: media.codecs: invalid type"),
+            ("[media]\nptime_ms = 300", "300 is none of 10, 20, 30, 40, 60"),
+            ("[media]\ndscp = -1", "-1 is no DSCP: write 0 to 63"),
+            ("[media]\nports = \"30000-20000\"", "ends before it begins"),
+            ("[storage]\ndata = \"\"", "storage.data: '' is no folder"),
             ("[media]\nrealtime = \"maybe\"", "media.realtime: 'maybe' is none of auto, on, off"),
         ];
 

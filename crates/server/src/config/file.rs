@@ -45,7 +45,7 @@ pub struct SipSection {
     /// What we call ourselves.
     pub user_agent: String,
     /// DSCP of signalling packets (CS3 = 24).
-    pub dscp: u8,
+    pub dscp: i64,
 }
 
 impl Default for SipSection {
@@ -67,9 +67,9 @@ pub struct MediaSection {
     /// Codecs in order: `pcmu`, `pcma`.
     pub codecs: Vec<String>,
     /// Milliseconds per packet where the peer does not ask otherwise: 10, 20, 30, 40 or 60.
-    pub ptime_ms: u8,
+    pub ptime_ms: i64,
     /// DSCP of RTP (EF = 46).
-    pub dscp: u8,
+    pub dscp: i64,
     /// Media worker threads; absent = one per core, at most 4.
     pub workers: Option<usize>,
     /// `auto`, `on` or `off`: real-time priority for the workers.
@@ -253,7 +253,7 @@ pub struct TrunkMedia {
     /// Codecs in order.
     pub codecs: Option<Vec<String>>,
     /// Milliseconds per packet where the peer does not ask otherwise.
-    pub ptime_ms: Option<u8>,
+    pub ptime_ms: Option<i64>,
     /// `sdp` or `learn`.
     pub nat: Option<String>,
 }

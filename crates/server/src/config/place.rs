@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Something that is wrong with a value, before it is known where in the file it stands.
@@ -90,6 +91,54 @@ fn offset_of(text: &str, path: &[String]) -> Option<usize> {
     found
 }
 
+/// The keys that lead to the value at `offset`, as `media.ptime_ms`; `None` between values.
+pub(super) fn key_at(text: &str, offset: usize) -> Option<String> {
+    let document = DeTable::parse(text).ok()?;
+    let mut table = Some(document.get_ref());
+    let mut array: Option<&[_]> = None;
+    let mut keys: Vec<String> = Vec::new();
+    loop {
+        let inner = match (table, array) {
+            (Some(table), _) => table
+                .iter()
+                .find(|(_, value)| holds(value, offset))
+                .map(|(key, value)| (key.get_ref().to_string(), value.get_ref())),
+            (None, Some(array)) => array
+                .iter()
+                .enumerate()
+                .find(|(_, value)| holds(value, offset))
+                .map(|(index, value)| ((index + 1).to_string(), value.get_ref())),
+            (None, None) => None,
+        };
+        let Some((key, value)) = inner else { break };
+        keys.push(key);
+        (table, array) = match value {
+            DeValue::Table(inner) => (Some(inner), None),
+            DeValue::Array(inner) => (None, Some(&inner[..])),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => break,
+        };
+    }
+    (!keys.is_empty()).then(|| keys.join("."))
+}
+
+/// Whether something stands within a value. The lines of a table are not within its header, so each is asked.
+fn holds(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
+    value.span().contains(&offset)
+        || match value.get_ref() {
+            DeValue::Table(table) => table.iter().any(|(_, value)| holds(value, offset)),
+            DeValue::Array(array) => array.iter().any(|value| holds(value, offset)),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => false,
+        }
+}
+
 /// What the reader of TOML says, with what to do about it.
 pub(super) fn explained(message: &str) -> String {
     let remedy = unknown_key(message).or_else(|| wrong_kind(message).map(str::to_owned));
@@ -128,8 +177,11 @@ fn wrong_kind(message: &str) -> Option<&'static str> {
     let remedies = [
         ("socket address", "write ADDRESS:PORT, as \"127.0.0.1:5060\" or \"[::1]:5060\""),
         ("IP address", "write an address, as \"203.0.113.10\" or \"2001:db8::10\""),
+        ("map, expected a sequence", "write it with two brackets, as [[route]] or [[trunk]]"),
+        ("duplicate key", "it stands above already, leave one out"),
         ("expected f64", "write a number without quotes, as 30.0"),
-        ("expected u8", "write a whole number from 0 to 255 without quotes"),
+        ("expected u32", "write a whole number without quotes"),
+        ("expected i64", "write a whole number without quotes"),
         ("expected usize", "write a whole number without quotes, 0 or more"),
         ("expected a string", "write it in quotes"),
         ("expected a sequence", "write a list, as [\"one\", \"two\"]"),
@@ -169,6 +221,15 @@ mod tests {
 
         assert_eq!(place(&["media", "codecs", "1"]), "line 2, column 20: media.codecs.1");
         assert_eq!(place(&["trunk", "1", "media", "nat"]), "line 9, column 13: trunk.1.media.nat");
+    }
+
+    #[test]
+    fn the_key_of_a_place_is_known() {
+        let key = |what: &str| key_at(TEXT, TEXT.find(what).unwrap());
+
+        assert_eq!(key("\"g729\"").as_deref(), Some("media.codecs.2"));
+        assert_eq!(key("\"no\"").as_deref(), Some("trunk.2.media.nat"));
+        assert_eq!(key("name"), None);
     }
 
     #[test]

@@ -29,6 +29,9 @@ impl RtpRange {
         let (first, last) = text.split_once('-').ok_or_else(wrong)?;
         let first: u16 = first.trim().parse().map_err(|_| wrong())?;
         let last: u16 = last.trim().parse().map_err(|_| wrong())?;
+        if last < first {
+            return Err(format!("'{text}' ends before it begins: write FIRST-LAST, as 20000-29999"));
+        }
         let first = first.checked_add(first % 2).ok_or_else(wrong)?;
         if first < 1024 || last <= first {
             return Err(format!(
@@ -72,12 +75,9 @@ pub(super) fn calls(path: &[&str], value: Option<usize>) -> Result<Option<usize>
     }
 }
 
-pub(super) fn ptime(path: &[&str], value: u8) -> Result<u8, Wrong> {
-    if [10, 20, 30, 40, 60].contains(&value) {
-        Ok(value)
-    } else {
-        Err(Wrong::new(path, format!("{value} is none of 10, 20, 30, 40, 60")))
-    }
+pub(super) fn ptime(path: &[&str], value: i64) -> Result<u8, Wrong> {
+    let wrong = || Wrong::new(path, format!("{value} is none of 10, 20, 30, 40, 60"));
+    u8::try_from(value).ok().filter(|value| [10, 20, 30, 40, 60].contains(value)).ok_or_else(wrong)
 }
 
 pub(super) fn one_of<'a>(path: &[&str], value: &'a str, allowed: &[&str]) -> Result<&'a str, Wrong> {
@@ -92,8 +92,9 @@ pub(super) fn nat(path: &[&str], value: &str) -> Result<Nat, Wrong> {
     Ok(if one_of(path, value, &["sdp", "learn"])? == "learn" { Nat::Learn } else { Nat::Sdp })
 }
 
-pub(super) fn dscp(path: &[&str], value: u8) -> Result<u8, Wrong> {
-    if value <= 63 { Ok(value) } else { Err(Wrong::new(path, format!("{value} is no DSCP: write 0 to 63"))) }
+pub(super) fn dscp(path: &[&str], value: i64) -> Result<u8, Wrong> {
+    let wrong = || Wrong::new(path, format!("{value} is no DSCP: write 0 to 63"));
+    u8::try_from(value).ok().filter(|value| *value <= 63).ok_or_else(wrong)
 }
 
 /// One line of a header.
