@@ -33,7 +33,7 @@ const MERGE_EVERY: Duration = Duration::from_millis(100);
 const MERGE_LIKENESS: f64 = 0.7;
 
 /// After so long any place is taken: in noise no two look alike, and nobody hears which went.
-const MERGE_ANYHOW: Duration = Duration::from_millis(160);
+const MERGE_ANYHOW: Duration = Duration::from_millis(140);
 
 /// Samples over which two pieces are joined: 10 ms holds a period of the lowest voice.
 const JOIN: usize = 80;

@@ -26,7 +26,18 @@ const STEP_IN_SILENCE: Duration = Duration::from_millis(10);
 
 /// How long a packet waits for live audio that should be there: late audio is better than none, but the far end's
 /// buffer is not asked for more than this.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(4);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(8);
+
+/// How far packets may run ahead of the clock in all, so that live audio leaves as soon as it is there. What is too early
+/// beyond that is given to the queue to shorten: a backlog that is only sent sooner waits at the far end instead, and a
+/// stream that gains a frame with every stumble of its source is soon half a second ahead of its own timestamps.
+const MOST_AHEAD: Duration = Duration::from_millis(10);
+
+/// The most after a jump in silence, where it is given back before the next one.
+const MOST_AHEAD_AFTER_SILENCE: Duration = offhook_audio::FRAME_DURATION;
+
+/// How much of that is forgotten per second of packets: a source whose clock is a little fast is followed.
+const FORGOTTEN_PPM: i64 = 200;
 
 /// The moments at which one leg's packets leave.
 #[derive(Clone, Debug)]
@@ -35,12 +46,14 @@ pub(crate) struct Phase {
     /// The deadline of the packet before.
     last: Option<Time>,
     waiting: bool,
+    /// How much earlier packets leave than the first one promised, in nanoseconds.
+    ahead: i64,
 }
 
 impl Phase {
     /// The first packet leaves at once.
     pub(crate) fn new(now: Time) -> Self {
-        Phase { deadline: now, last: None, waiting: false }
+        Phase { deadline: now, last: None, waiting: false, ahead: 0 }
     }
 
     /// When the packet is due, waiting included.
@@ -67,7 +80,13 @@ impl Phase {
     pub(crate) fn jump_to(&mut self, available: Time) {
         let earliest = self.last.map_or(Time::ZERO, |last| last + Duration::from_micros(100));
         let wanted = (available + AIM).max(earliest);
-        if wanted < self.deadline {
+        let ahead = self.ahead + self.deadline.signed_since(wanted);
+        // Before the first packet nothing was promised.
+        if self.last.is_none() && wanted < self.deadline {
+            self.deadline = wanted;
+            self.waiting = false;
+        } else if wanted < self.deadline && ahead <= nanos(MOST_AHEAD_AFTER_SILENCE) {
+            self.ahead = ahead;
             self.deadline = wanted;
             self.waiting = false;
         }
@@ -75,18 +94,33 @@ impl Phase {
 
     /// The packet left, with live audio of that `slack`. Returns by how many nanoseconds the phase moved to later.
     pub(crate) fn advance(&mut self, ptime: Duration, slack: Slack) -> i64 {
-        let aim = nanos(AIM);
-        let earlier = nanos(if slack.quiet { STEP_IN_SILENCE } else { STEP_EARLIER }).min(nanos(ptime) / 2);
-        let shift = match (slack.least, slack.trusted) {
-            (Some(least), _) if least < aim / 2 => (aim - least).min(nanos(STEP)),
-            (_, Some(trusted)) if trusted > aim + nanos(TOLERANCE) => -(trusted - aim).min(earlier),
-            (_, _) => 0,
-        };
+        let shift = self.shift(ptime, slack);
+        let forgotten = nanos(ptime) * FORGOTTEN_PPM / 1_000_000;
+        self.ahead -= shift + self.ahead.clamp(-forgotten, forgotten);
         self.last = Some(self.deadline);
         self.waiting = false;
         let interval = nanos(ptime) + shift;
         self.deadline += Duration::from_nanos(interval.unsigned_abs());
         shift
+    }
+
+    fn shift(&self, ptime: Duration, slack: Slack) -> i64 {
+        let (aim, step, frame) = (nanos(AIM), nanos(STEP), nanos(offhook_audio::FRAME_DURATION));
+        let steps = nanos(if slack.quiet { STEP_IN_SILENCE } else { STEP_EARLIER }).min(nanos(ptime) / 2);
+        match (slack.least, slack.trusted) {
+            (Some(least), _) if least < aim / 2 => (aim - least).min(step),
+            (Some(_), Some(early)) if early > aim + nanos(TOLERANCE) => {
+                if self.ahead + early - aim <= nanos(MOST_AHEAD) {
+                    -(early - aim).min(steps)
+                } else {
+                    // To where a whole frame waits, which the queue takes out. Nobody waits for audio that is there.
+                    (frame + aim - early).clamp(0, steps)
+                }
+            }
+            (Some(_), _) => 0,
+            // No live audio hurries.
+            (None, _) => self.ahead.clamp(0, step),
+        }
     }
 }
 
@@ -130,6 +164,31 @@ mod tests {
 
         assert_eq!(phase.advance(PTIME, slack(350_000, Some(350_000))), 0);
         assert_eq!(phase.timeout(), Time::from_millis(20));
+    }
+
+    #[test]
+    fn a_stream_that_runs_ahead_already_waits_for_a_whole_frame_to_take_out() {
+        let mut phase = Phase::new(Time::ZERO);
+        let moves: Vec<i64> =
+            (0..4).map(|_| phase.advance(PTIME, slack(3_300_000, Some(3_300_000)))).collect();
+
+        let later = phase.advance(PTIME, slack(14_300_000, Some(14_300_000)));
+        let enough = phase.advance(PTIME, slack(20_300_000, Some(20_300_000)));
+
+        assert_eq!(moves[..3], [-3_000_000; 3], "10 ms ahead at most");
+        assert!(moves[3] > 0);
+        assert_eq!((later, enough), (3_000_000, 0));
+    }
+
+    #[test]
+    fn what_a_jump_gained_is_given_back_in_silence() {
+        let mut phase = Phase::new(Time::from_millis(100));
+        phase.advance(PTIME, Slack::default());
+        phase.jump_to(Time::from_millis(111));
+
+        let given_back: i64 = (0..20).map(|_| phase.advance(PTIME, Slack::default())).sum();
+
+        assert!((8_600_000..8_700_000).contains(&given_back), "{given_back}");
     }
 
     #[test]
