@@ -8,7 +8,7 @@ use offhook_sip_proto::user_agent::{
 };
 use offhook_time::{Randomness, Seed};
 
-use crate::support::{Bench, NOTHING, THEM, contact, from_peer, request, them, udp};
+use crate::support::{Bench, NOTHING, THEM, address, contact, from_peer, request, them, udp};
 
 #[test]
 fn a_call_rings_is_answered_and_acknowledged_along_the_dialog() {
@@ -203,6 +203,22 @@ fn a_lost_call_cancels_its_invite_and_hangs_up_whoever_answers() {
     calling.pass(100_000);
     assert_eq!(ringing.bench.endpoint.load(), NOTHING);
     assert_eq!(calling.bench.endpoint.load(), NOTHING);
+}
+
+/// Nobody is left who could judge the Contact of the 200.
+#[test]
+fn who_answers_a_lost_call_is_hung_up_on_where_the_answer_came_from() {
+    let mut caller = Caller::new(true);
+    caller.answer(180, "bob", "");
+    caller.bench.forget(1);
+    caller.bench.sent();
+
+    caller.answer(200, "bob", "Contact: <sip:bob@203.0.113.9>");
+    caller.answer(200, "bob", "Contact: <sip:bob@203.0.113.9>");
+
+    assert_eq!(caller.bench.lines(), ["ACK", "BYE", "ACK"]);
+    let strays = caller.bench.sent.iter().filter(|(_, transmit)| transmit.peer.remote != address(THEM));
+    assert_eq!(strays.count(), 0);
 }
 
 #[test]
