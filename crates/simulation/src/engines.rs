@@ -54,9 +54,11 @@ impl Engines {
         }
     }
 
-    /// The caller begins to say `text`.
+    /// The caller begins to say `text`; nothing where no recognizer would understand it.
     pub fn hear(&mut self, text: String) {
-        self.said.push_back(text);
+        if !text.is_empty() {
+            self.said.push_back(text);
+        }
     }
 
     pub fn recognizer(&mut self, command: &RecognizerCommand, now: Time) {

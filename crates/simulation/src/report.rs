@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use offhook_call_control::{CallRecord, EndCause};
+use offhook_call_control::{CallEvent, CallRecord, EndCause};
+use offhook_time::Time;
 
 use crate::{Digests, Kind};
 
@@ -26,6 +27,10 @@ pub struct CallReport {
     pub lasted: Duration,
     /// RTP packets that we sent.
     pub packets: u64,
+    /// Everything that was told, and when.
+    pub told: Vec<(Time, CallEvent)>,
+    /// Each utterance of the bot: when it ended, and whether it was played to its end.
+    pub utterances: Vec<(Time, bool)>,
     /// What must not be; empty where all is well.
     pub violations: Vec<String>,
 }

@@ -46,6 +46,15 @@ pub struct Scenario {
     pub(crate) causes: Vec<EndCause>,
 }
 
+/// What a caller does in the middle of a prompt.
+#[derive(Clone, Debug)]
+pub enum Sound {
+    /// Says something; the text is what a recognizer makes of it, empty where it makes nothing of it.
+    Speech(String),
+    /// Coughs.
+    Cough,
+}
+
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -64,6 +73,12 @@ fn after_sales() -> Arc<Bot> {
 impl Scenario {
     /// The `number`th call of a kind.
     pub fn new(kind: Kind, number: u64) -> Scenario {
+        if kind == Kind::BargeIn && number % 4 == 3 {
+            let words = ["speech", "recognized", "digits", "none"];
+            let sounds = [Sound::Speech(String::new()), Sound::Speech("tea".to_owned()), Sound::Cough];
+            let (word, sound) = (words[(number / 4) as usize % 4], &sounds[(number / 16) as usize % 3]);
+            return Scenario::interruption(number, word, sound);
+        }
         let mut seed = [0; 32];
         seed[0] = kind as u8;
         seed[8..16].copy_from_slice(&number.to_le_bytes());
@@ -85,6 +100,42 @@ impl Scenario {
             Kind::Outbound => scenario.outbound(&mut draw),
             Kind::Limits => scenario.limits(&mut draw),
         }
+        scenario
+    }
+
+    /// A bot that asks a question of three seconds, and a caller who makes a sound in its middle, presses nothing and
+    /// waits. `barge_in` is written as in a bot file.
+    pub fn interruption(number: u64, barge_in: &str, sound: &Sound) -> Scenario {
+        let mut draw = Draw(Randomness::new(Seed::from_number(number)));
+        let mut scenario = Scenario::plain(Kind::BargeIn, number, &mut draw);
+        let yaml = format!(
+            "bot: question\nstart: ask\nturn: {{ barge_in: {barge_in} }}\nintents: {{ tea: [tea] }}\n\
+            no_match: [{{ say: Pardon., repeat: true }}, {{ say: Goodbye., hang_up: true }}]\n\
+            no_input: [{{ say: Hello., repeat: true }}, {{ say: Goodbye., hang_up: true }}]\nstates:\n  \
+            ask: {{ say: \"{}\", listen: {{ intents: {{ tea: bye }}, keys: {{ \"1\": bye }} }} }}\n  \
+            bye: {{ say: Bye., hang_up: true }}\n",
+            "Would you like tea? ".repeat(8)
+        );
+        #[allow(clippy::expect_used, reason = "a test that writes no barge-in cannot be played")]
+        let bot = Bot::parse(&yaml, "question.yaml").expect("a word for barge-in");
+        scenario.settings.role = Role::Bot(Arc::new(bot));
+        scenario.settings.bot_name = "question".to_owned();
+        scenario.network.rtp = LineQuality { delay: ms(10), ..LineQuality::default() };
+        scenario.network.sip = scenario.network.rtp;
+        scenario.synthesizer.letter_ms = 25;
+        scenario.act([Act::AwaitVoice { heard: ms(600 + draw.below(600)), longest: ms(5_000) }]);
+        match sound {
+            Sound::Speech(text) => {
+                let act = draw.speech(text);
+                scenario.act([act]);
+            }
+            Sound::Cough => {
+                let clip = draw.below(Clips::get().coughs.len() as u64) as usize;
+                scenario.act([Act::Cough { clip }]);
+            }
+        }
+        scenario.phone.patience = ms(11_000);
+        scenario.causes.push(EndCause::BotHungUp);
         scenario
     }
 

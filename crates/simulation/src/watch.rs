@@ -6,7 +6,7 @@ mod rtp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use offhook_call_control::{EndCause, Fact};
+use offhook_call_control::{CallEvent, EndCause, Fact};
 use offhook_call_media::{MediaCommand, MediaEvent};
 use offhook_engine_api::UtteranceId;
 use offhook_sip_proto::sdp;
@@ -23,6 +23,10 @@ pub(crate) struct Watch {
     rtp: RtpWatch,
     /// How often each announced utterance was reported as finished.
     utterances: BTreeMap<UtteranceId, u32>,
+    /// When each of them ended, and whether it was played to its end.
+    pub ended: Vec<(Time, bool)>,
+    /// Every event, and when it was told.
+    pub told: Vec<(Time, CallEvent)>,
     closed: u32,
     /// When the telephone's BYE reached us.
     left_at: Option<Time>,
@@ -78,6 +82,7 @@ impl Watch {
         if let Err(what) = self.facts.take(fact) {
             self.violation(now, what);
         }
+        self.told.push((now, fact.event.clone()));
     }
 
     /// A command that the media half is about to handle.
@@ -111,11 +116,16 @@ impl Watch {
 
     pub fn media_event(&mut self, event: &MediaEvent, now: Time) {
         match event {
-            MediaEvent::PlaybackFinished { utterance, .. } => match self.utterances.get_mut(utterance) {
-                Some(0) => *self.utterances.entry(*utterance).or_default() = 1,
-                Some(_) => self.violation(now, format!("{utterance:?} finished twice")),
-                None => self.violation(now, format!("{utterance:?} finished and was never announced")),
-            },
+            MediaEvent::PlaybackFinished { utterance, completed, .. } => {
+                match self.utterances.get_mut(utterance) {
+                    Some(0) => {
+                        *self.utterances.entry(*utterance).or_default() = 1;
+                        self.ended.push((now, *completed));
+                    }
+                    Some(_) => self.violation(now, format!("{utterance:?} finished twice")),
+                    None => self.violation(now, format!("{utterance:?} finished and was never announced")),
+                }
+            }
             MediaEvent::Closed(_) => self.closed += 1,
             MediaEvent::SpeechStarted { .. }
             | MediaEvent::SpeechConfirmed { .. }

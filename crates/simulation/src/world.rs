@@ -129,6 +129,8 @@ impl Simulation {
             packets: watch.sent(),
             events: watch.facts.counts,
             record: watch.facts.record,
+            told: watch.told,
+            utterances: watch.ended,
             violations: watch.violations,
         };
         (report, recording)
