@@ -89,6 +89,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let sockets = SipSockets::bind(config.sip, config.sip_dscp)
         .with_context(|| format!("SIP cannot listen on {}: choose another with --sip", config.sip))?;
     crate::panics::keep_workers_short();
+    // Frames on their way to applications are taken and freed in bursts, many times a second.
+    offhook_linux_ffi::keep_freed_memory(8 << 20);
     // Media sockets are two per call, and the shell's usual limit is 1024.
     let _ = offhook_linux_ffi::raise_open_file_limit(1 << 20);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -179,7 +181,10 @@ fn start_parts(
     let heard = SpeechUplink::new(HEARD_FRAMES).context("speech queue")?;
     let (recognizers, _) = spawn_recognizers(Arc::clone(&heard)).context("recognizers' thread")?;
     let bridge = match &config.bridge {
-        Some(_) => Some(BridgeHub::start(BridgeConfig::default()).context("bridge")?),
+        Some(_) => {
+            let hub = BridgeConfig { realtime: config.realtime != Some(false), ..BridgeConfig::default() };
+            Some(BridgeHub::start(hub).context("bridge")?)
+        }
         None => None,
     };
     let door = ControlDoor::new(EVENTS).context("control's door")?;

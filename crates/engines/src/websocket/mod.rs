@@ -25,8 +25,9 @@ pub use echo::{EchoApplication, echo_application, realtime_echo_application};
 pub use hub::BridgeHub;
 pub use leg::{BridgeLeg, BridgeUplink};
 
-/// Frames in the ring towards the line: 480 ms. A burst beyond it waits in the application's socket.
-pub const DOWNLINK_FRAMES: usize = 24;
+/// Frames in the ring towards the line: 200 ms. The line has half a second of its own behind it, so the ring only has to
+/// hold what comes between two looks at it; a burst beyond it waits here as the bytes it came as, then in the socket.
+pub const DOWNLINK_FRAMES: usize = 10;
 
 /// A ring of [`DOWNLINK_FRAMES`] frames.
 pub fn downlink_ring() -> Arc<ArrayQueue<Frame>> {
@@ -61,7 +62,7 @@ impl Default for BridgeConfig {
             uplink_frames: 4096,
             connect_timeout: Duration::from_secs(5),
             socket_backlog_frames: 50,
-            socket_buffer: 4096,
+            socket_buffer: 2048,
             read_ahead_bytes: 256 * 1024,
             realtime: false,
         }

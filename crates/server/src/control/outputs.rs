@@ -232,8 +232,7 @@ impl Control {
         };
         let message = move |event| ToControl::Bridge(key, event);
         let events = self.handle.sink("application", message, gives_up);
-        let worker = self.workers[call.worker].clone();
-        let wake = std::sync::Arc::new(move || worker.wake());
+        let wake = self.workers[call.worker].shared_wake();
         let downlink = downlink_ring();
         match hub.open(start, std::sync::Arc::clone(&downlink), wake, events) {
             Ok(leg) => {

@@ -160,7 +160,8 @@ pub(super) struct Control {
     pub events: EventHub,
     pub allow_planted_panics: bool,
     pub endpoint: Endpoint,
-    pub calls: BTreeMap<u64, ControlCall>,
+    // Boxed: half of a tree grown in order is empty places.
+    pub calls: BTreeMap<u64, Box<ControlCall>>,
     pub keys: BTreeMap<String, u64>,
     pub timers: BTreeSet<(Time, u64)>,
     pub next_key: u64,

@@ -163,7 +163,7 @@ impl Control {
         self.workers[worker].send(ToWorker::Open(slot, Box::new(WorkerCall { sockets, half })));
         let id = settings.call_id.clone();
         self.keys.insert(id.clone(), key);
-        let call = ControlCall {
+        let call = Box::new(ControlCall {
             id,
             control: CallControl::new(settings),
             worker,
@@ -179,7 +179,7 @@ impl Control {
             facts: 0,
             ended: false,
             panic_planted: PlantedPanic::default(),
-        };
+        });
         self.calls.insert(key, call);
         Some(key)
     }

@@ -1,5 +1,6 @@
 //! What a worker is told and what it tells.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -7,6 +8,7 @@ use crossbeam_queue::ArrayQueue;
 use offhook_audio::AudioChunk;
 use offhook_call_media::{MediaCommand, MediaEvent};
 use offhook_engine_api::UtteranceId;
+use offhook_engines::websocket::Wake;
 
 use super::{BridgeEnd, EventFd, Health, WorkerCall};
 
@@ -57,6 +59,7 @@ pub struct WorkerHandle {
     wake: Arc<EventFd>,
     wake_pending: Arc<AtomicBool>,
     waits: Arc<AtomicU64>,
+    shared_wake: SharedWake,
     /// How late its ticks are.
     pub health: Arc<Health>,
     /// How many calls it has.
@@ -69,10 +72,14 @@ impl WorkerHandle {
     /// # Errors
     /// What the system said.
     pub fn new(queue_length: usize) -> std::io::Result<Self> {
+        let wake = Arc::new(EventFd::new()?);
+        let wake_pending = Arc::new(AtomicBool::new(false));
+        let (fd, pending) = (Arc::clone(&wake), Arc::clone(&wake_pending));
         Ok(WorkerHandle {
             queue: Arc::new(ArrayQueue::new(queue_length)),
-            wake: Arc::new(EventFd::new()?),
-            wake_pending: Arc::new(AtomicBool::new(false)),
+            shared_wake: SharedWake(Arc::new(move || wake_once(&fd, &pending))),
+            wake,
+            wake_pending,
             waits: Arc::new(AtomicU64::new(0)),
             health: Arc::new(Health::new()),
             calls: Arc::new(AtomicUsize::new(0)),
@@ -96,9 +103,13 @@ impl WorkerHandle {
 
     /// Wakes the worker: something urgent is there. One system call for any number of wakes before it is awake.
     pub fn wake(&self) {
-        if !self.wake_pending.swap(true, Ordering::AcqRel) {
-            self.wake.wake();
-        }
+        wake_once(&self.wake, &self.wake_pending);
+    }
+
+    /// [`wake`](Self::wake) to be handed out: the same one for all calls of the worker, so that who has audio for many
+    /// of them sees that one wake is enough.
+    pub fn shared_wake(&self) -> Wake {
+        Arc::clone(&self.shared_wake.0)
     }
 
     /// Messages that wait for it now, and how often a sender found no room and waited.
@@ -126,5 +137,20 @@ impl WorkerHandle {
             self.wake.clear();
         }
         self.wake_pending.swap(false, Ordering::AcqRel);
+    }
+}
+
+fn wake_once(wake: &EventFd, pending: &AtomicBool) {
+    if !pending.swap(true, Ordering::AcqRel) {
+        wake.wake();
+    }
+}
+
+#[derive(Clone)]
+struct SharedWake(Wake);
+
+impl fmt::Debug for SharedWake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedWake")
     }
 }

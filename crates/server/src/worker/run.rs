@@ -275,7 +275,7 @@ impl Worker {
             let Place { generation, call: Some(call) } = &mut places[index] else { continue };
             let slot = Slot { index: index as u32, generation: *generation };
             let WorkerCall { sockets, half } = &mut **call;
-            if half.bridge.is_some() {
+            if half.bridge.as_ref().is_some_and(|bridge| !bridge.downlink.is_empty()) {
                 told |= take_from_application(half, sockets, config, now);
             }
             while half.due() <= now && !half.is_over() {
@@ -331,7 +331,9 @@ fn take_from_application(
         if half.media.application_room() == 0 {
             break;
         }
-        let Some(frame) = half.bridge.as_ref().and_then(|bridge| bridge.downlink.pop()) else { break };
+        let Some(mut frame) = half.bridge.as_ref().and_then(|bridge| bridge.downlink.pop()) else { break };
+        // The stamp in it is of the caller's packet that it answers, if of any: it is there since now.
+        frame.arrived_at = Time::ZERO;
         told |= half.step(sockets, config, Input::Application(&frame), now);
         played += 1;
     }

@@ -52,6 +52,15 @@ fn both_queues_full_and_nobody_waits_for_the_other() {
 }
 
 #[test]
+fn all_calls_of_a_worker_share_one_wake() {
+    let worker = WorkerHandle::new(4).unwrap();
+
+    let (one, other) = (worker.shared_wake(), worker.clone().shared_wake());
+
+    assert!(Arc::ptr_eq(&one, &other), "who has audio for many calls would wake the worker once for each");
+}
+
+#[test]
 fn what_comes_for_a_call_that_is_over_is_freed_by_control() {
     let stage = Stage::new(16, 16);
     let samples: Arc<[i16]> = vec![0; 160].into();
