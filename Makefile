@@ -35,7 +35,7 @@ deny: ## licences, sources and banned crates, with the list of duplicates
 doc: ## builds the documentation of all crates, target/doc
 	cargo doc --locked --workspace --no-deps
 
-bench: ## measures a release server, the table of benches/README.md (quiet machine, about 15 minutes)
+bench: ## measures a release server, the table of benches/README.md (quiet machine, about 12 minutes)
 	@scripts/bench.sh
 
 bench-instructions: ## counts instructions and compares with benches/instructions.json
