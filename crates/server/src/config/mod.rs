@@ -4,6 +4,8 @@
 //! `file:PATH`. Everything has a default, so no file is needed. Command-line options win over the file.
 
 mod check;
+#[cfg(test)]
+mod check_tests;
 mod file;
 mod place;
 mod route;
