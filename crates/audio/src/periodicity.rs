@@ -10,8 +10,10 @@ use crate::Frame;
 pub struct Periodicity {
     /// The last samples before decimation, for the low-pass filter.
     tail: [f32; TAPS - 1],
-    /// The decimated signal, oldest first.
+    /// The decimated signal with its lowest tones weakened, oldest first.
     recent: [f32; KEPT],
+    /// The last decimated sample.
+    last: f32,
 }
 
 /// Rate of the search.
@@ -27,6 +29,9 @@ const WINDOW: usize = 100;
 const KEPT: usize = WINDOW + MAX_LAG;
 /// Length of the low-pass filter at 16 kHz.
 const TAPS: usize = 32;
+/// What of each sample is taken from the next. Noise with most of its power in low tones (wind, a car, a door) seems to
+/// repeat itself; a voice does so in all its overtones.
+const LEVELLED: f32 = 0.95;
 /// Mean square below which rounding noise would decide.
 const FLOOR: f32 = 16.0;
 
@@ -39,7 +44,7 @@ impl Default for Periodicity {
 impl Periodicity {
     /// Starts after silence.
     pub const fn new() -> Self {
-        Periodicity { tail: [0.0; TAPS - 1], recent: [0.0; KEPT] }
+        Periodicity { tail: [0.0; TAPS - 1], recent: [0.0; KEPT], last: 0.0 }
     }
 
     /// Takes the next frame (8 or 16 kHz, but always the same) and says how periodic the last 45 ms were: 0 to 1.
@@ -79,7 +84,9 @@ impl Periodicity {
         self.recent.copy_within(STEP.., 0);
         for (n, slot) in self.recent[KEPT - STEP..].iter_mut().enumerate() {
             let newest = TAPS - 1 + n * factor;
-            *slot = dot(&line[newest + 1 - taps.len()..=newest], taps);
+            let sample = dot(&line[newest + 1 - taps.len()..=newest], taps);
+            *slot = sample - LEVELLED * self.last;
+            self.last = sample;
         }
         self.tail.copy_from_slice(&line[samples.len()..][..TAPS - 1]);
     }

@@ -44,6 +44,11 @@ const LEVEL_FRAMES: usize = 8;
 const LEVEL_WITHIN: f32 = 5.0;
 /// What "does not repeat itself" means for each frame and for most of them.
 const STEADY_PERIODICITY: (f32, f32) = (0.85, 0.65);
+/// Frames in which a tone without life is recognized, how periodic each is at least, and how many dB the level of one
+/// may lie off the line between its neighbours, doubled.
+const LIFELESS_FRAMES: usize = 5;
+const LIFELESS_PERIODICITY: f32 = 0.9;
+const LIFELESS_BEND: f32 = 0.35;
 /// A steady noise has stopped when a frame is so many dB below it.
 const STOPPED_BELOW: f32 = 3.0;
 /// What a line is taken for before its first frame.
@@ -94,6 +99,18 @@ impl Line {
     /// Whether the level has hardly changed for 160 ms, as that of noise: syllables come faster.
     pub fn is_level(&self) -> bool {
         self.frames >= LEVEL_FRAMES && self.range(LEVEL_FRAMES) < LEVEL_WITHIN
+    }
+
+    /// Whether the last 100 ms are a tone that stays or dies away by itself: hum, music, something struck. Its level
+    /// runs in a straight line; that of a voice never does.
+    pub fn is_lifeless(&self) -> bool {
+        let level = |back: usize| self.window[(self.frames + STEADY_FRAMES - back) % STEADY_FRAMES];
+        self.frames >= LIFELESS_FRAMES
+            && (1..=LIFELESS_FRAMES).all(|back| level(back).periodicity > LIFELESS_PERIODICITY)
+            && (2..LIFELESS_FRAMES).all(|back| {
+                let bend = level(back - 1).dbfs - 2.0 * level(back).dbfs + level(back + 1).dbfs;
+                bend.abs() < LIFELESS_BEND
+            })
     }
 
     /// What the network scores the line's own noise.
@@ -172,6 +189,22 @@ mod tests {
 
         assert!(loud > 380, "{loud}");
         assert!(line.threshold() < 0.5);
+    }
+
+    #[test]
+    fn a_tone_that_stays_or_dies_away_is_lifeless_and_a_voice_is_not() {
+        let lifeless = |level: fn(i32) -> f32, periodicity| {
+            let mut line = Line::new();
+            (0..20).for_each(|n| {
+                line.learn(level(n), 0.9, periodicity);
+            });
+            line.is_lifeless()
+        };
+
+        assert!(lifeless(|_| -30.0, 0.97), "hum");
+        assert!(lifeless(|n| -20.0 - 1.5 * n as f32, 0.97), "a string that was struck");
+        assert!(!lifeless(|n| -20.0 - [0.0, 1.0, 0.3, 1.4][n as usize % 4], 0.97), "a vowel");
+        assert!(!lifeless(|_| -30.0, 0.5), "noise");
     }
 
     #[test]

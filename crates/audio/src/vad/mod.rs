@@ -121,8 +121,10 @@ impl VoiceActivity {
         let score = score - (self.line.usual_score() - HARMLESS_SCORE).max(0.0);
         // Noise does not repeat itself: it lowers the periodicity of the voice within it by its share of the energy.
         let periodicity = (periodicity / self.line.clear_share(energy_dbfs).max(LEAST_CLEAR_SHARE)).min(1.0);
-        periodicity >= CERTAIN_PERIODICITY
-            || (!self.line.is_level() && periodicity >= VOCAL_PERIODICITY && periodicity + score >= VOCAL_SUM)
+        if periodicity >= CERTAIN_PERIODICITY {
+            return !self.line.is_lifeless();
+        }
+        !self.line.is_level() && periodicity >= VOCAL_PERIODICITY && periodicity + score >= VOCAL_SUM
     }
 }
 
