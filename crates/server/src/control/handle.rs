@@ -78,7 +78,7 @@ pub enum ToControl {
     Stop,
 }
 
-/// The way to the control thread. Cheap to clone; sending never blocks. How much may wait: [`Inbox`].
+/// The way to the control thread. Cheap to clone; sending never blocks. How much may wait: `inbox.rs`.
 #[derive(Clone, Debug)]
 pub struct ControlHandle {
     inbox: Arc<Inbox>,

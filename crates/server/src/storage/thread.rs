@@ -126,8 +126,8 @@ impl Storage {
         Ok((storage, handle))
     }
 
-    /// Takes one fact. Waits only where [`FACTS`] wait already, which refusing new calls comes long before: facts of
-    /// running calls are never lost. The storage thread waits for the disk and for no thread that could wait for us.
+    /// Takes one fact. Waits only where the queue is full, long after new calls were refused: facts of running calls
+    /// are never lost. The storage thread waits for the disk and for no thread that could wait for us.
     pub fn fact(&self, fact: Fact) {
         self.load.waiting.fetch_add(1, Ordering::Relaxed);
         // The thread ends only after the last sender: it cannot be gone while anybody could notice.
