@@ -12,21 +12,20 @@ pub(super) const BLOCK_MAGIC: [u8; 4] = *b"OFHK";
 /// Begins the content of every option of ours.
 pub(super) const OPTION_MAGIC: [u8; 2] = *b"oH";
 
-pub(super) const META: u16 = 1;
-pub(super) const STEPS: u16 = 2;
-pub(super) const BLOB: u16 = 3;
-pub(super) const END: u16 = 4;
+pub(super) const META: u32 = 1;
+pub(super) const STEPS: u32 = 2;
+pub(super) const BLOB: u32 = 3;
+pub(super) const END: u32 = 4;
 
 /// Bytes between the start of the block's body and its content.
 const HEADER: usize = 20;
 
 /// Appends a block whose content `fill` writes; answers its length.
-pub(super) fn write(out: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) -> usize {
+pub(super) fn write(out: &mut Vec<u8>, kind: u32, fill: impl FnOnce(&mut Vec<u8>)) -> usize {
     let start = begin_block(out, CUSTOM);
     out.extend_from_slice(&ENTERPRISE.to_le_bytes());
     out.extend_from_slice(&BLOCK_MAGIC);
     out.extend_from_slice(&kind.to_le_bytes());
-    out.extend_from_slice(&[0; 2]);
     let lengths = out.len();
     out.extend_from_slice(&[0; 8]);
     let content = out.len();
@@ -43,7 +42,7 @@ pub(super) fn write(out: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>
 /// A block of ours.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Custom<'a> {
-    pub kind: u16,
+    pub kind: u32,
     /// `None` where the checksum does not match.
     pub content: Option<&'a [u8]>,
 }
@@ -56,8 +55,5 @@ pub(super) fn read(body: &[u8]) -> Option<Custom<'_>> {
     }
     let number = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let content = body[HEADER..].get(..number(12) as usize);
-    Some(Custom {
-        kind: u16::from_le_bytes([header[8], header[9]]),
-        content: content.filter(|content| crc32(content) == number(16)),
-    })
+    Some(Custom { kind: number(8), content: content.filter(|content| crc32(content) == number(16)) })
 }

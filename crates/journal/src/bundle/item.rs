@@ -171,7 +171,7 @@ pub enum Unknown {
     /// A block of ours of a later version.
     Ours {
         /// Its kind.
-        kind: u16,
+        kind: u32,
     },
     /// A record of a later version in a block that we know.
     Record {
