@@ -35,7 +35,18 @@ fn a_wrong_expectation_makes_a_test_fail_with_its_line() {
 
     assert!(!report.passed());
     let text = report.to_string();
-    assert!(text.contains("FAIL") && text.contains("expected: bot: …One coffee…"), "{text}");
+    let line = 1 + wrong
+        .lines()
+        .position(|line| line.contains("One coffee\"") || line.contains("bot: One coffee"))
+        .unwrap();
+    assert!(text.contains("FAIL  tea\n") && text.contains(&format!("hello.yaml:{line}:")), "{text}");
+    assert!(
+        text.contains("expected: bot: …One coffee…\n      got:      bot: One tea is on its way."),
+        "{text}"
+    );
+    assert!(text.ends_with("0 passed, 1 failed"), "{text}");
+    let failure = report.tests[0].failure.as_ref().unwrap();
+    assert!(failure.source.contains("bot: One coffee") && failure.column > 1, "{failure:?}");
 }
 
 fn play(file: &Path) -> TestReport {

@@ -301,8 +301,12 @@ pub enum BotCommand {
     Check {
         /// The file.
         file: PathBuf,
+        /// One line of JSON.
+        #[arg(long)]
+        json: bool,
     },
-    /// Plays the dialogues inside a bot file, without audio.
+    /// Plays the dialogues inside a bot file, without audio. Exits with 1 where a test failed, with 2 where the file is
+    /// wrong.
     Test {
         /// The file.
         file: PathBuf,

@@ -20,7 +20,7 @@ use schemars::generate::SchemaSettings;
 use sha2::{Digest, Sha256};
 
 pub use error::{BotError, BotErrors};
-pub(crate) use place::At;
+pub(crate) use place::{At, Place};
 pub(crate) use short::Short;
 pub(crate) use templates::{Scope, Templates};
 
@@ -31,6 +31,8 @@ use file::{BotFile, DigitsFile};
 #[derive(Debug)]
 pub struct Bot {
     version: String,
+    file_name: String,
+    source: String,
     file: BotFile,
     templates: Templates,
 }
@@ -42,12 +44,23 @@ impl Bot {
         defaults::fill(&mut file);
         let templates = Templates::new(Language::of(&file.language));
         check::check(&file, &templates, yaml, file_name)?;
-        Ok(Bot { version: version_of(yaml), file, templates })
+        Ok(Bot {
+            version: version_of(yaml),
+            file_name: file_name.to_owned(),
+            source: yaml.to_owned(),
+            file,
+            templates,
+        })
     }
 
     /// Hash of the file's content: the first 16 hexadecimal digits of its SHA-256.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The name of the file, as `parse` was given it.
+    pub fn file_name(&self) -> &str {
+        &self.file_name
     }
 
     /// The name in the file.
@@ -91,6 +104,11 @@ impl Bot {
     /// JSON Schema of bot files, for editors.
     pub fn json_schema() -> serde_json::Value {
         SchemaGenerator::new(SchemaSettings::draft2020_12()).into_root_schema_for::<BotFile>().to_value()
+    }
+
+    /// A line of the file, from 1.
+    pub(crate) fn line(&self, number: usize) -> &str {
+        self.source.lines().nth(number.saturating_sub(1)).unwrap_or("")
     }
 
     pub(crate) fn file(&self) -> &BotFile {

@@ -9,8 +9,8 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Bot;
-use crate::bot::At;
 use crate::bot::file::{TestFile, TestStep};
+use crate::bot::{At, Place};
 use stage::Stage;
 
 /// How the tests of a bot file went.
@@ -18,6 +18,8 @@ use stage::Stage;
 pub struct TestReport {
     /// Name of the bot.
     pub bot: String,
+    /// Its file.
+    pub file: String,
     /// Its version.
     pub version: String,
     /// One entry per test, in file order.
@@ -29,6 +31,10 @@ pub struct TestReport {
 pub struct TestOutcome {
     /// Its name.
     pub name: String,
+    /// Line in the bot file where it begins, from 1.
+    pub line: usize,
+    /// Whether all that was expected was seen.
+    pub passed: bool,
     /// What was said, line by line: `bot: …`, `caller: …`.
     pub transcript: Vec<String>,
     /// `None` = passed.
@@ -40,6 +46,10 @@ pub struct TestOutcome {
 pub struct TestFailure {
     /// Line in the bot file, from 1.
     pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What stands there.
+    pub source: String,
     /// What was expected.
     pub expected: String,
     /// What happened instead.
@@ -50,6 +60,7 @@ pub struct TestFailure {
 pub fn run_tests(bot: &std::sync::Arc<Bot>) -> TestReport {
     TestReport {
         bot: bot.name().to_owned(),
+        file: bot.file_name().to_owned(),
         version: bot.version().to_owned(),
         tests: bot.file().tests.iter().map(|test| play(bot, test)).collect(),
     }
@@ -58,97 +69,115 @@ pub fn run_tests(bot: &std::sync::Arc<Bot>) -> TestReport {
 impl TestReport {
     /// Whether every test passed.
     pub fn passed(&self) -> bool {
-        self.tests.iter().all(|test| test.failure.is_none())
+        self.tests.iter().all(|test| test.passed)
     }
 }
 
 impl fmt::Display for TestReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let passed = self.tests.iter().filter(|test| test.failure.is_none()).count();
-        write!(f, "{} ({}): {passed} of {} tests passed", self.bot, self.version, self.tests.len())?;
         for test in &self.tests {
             match &test.failure {
-                None => write!(f, "\n  ok    {}", test.name)?,
+                None => writeln!(f, "ok    {}", test.name)?,
                 Some(failure) => {
-                    write!(f, "\n  FAIL  {} (line {})", test.name, failure.line)?;
-                    write!(f, "\n        expected: {}", failure.expected)?;
-                    write!(f, "\n        actual:   {}", failure.actual)?;
+                    writeln!(f, "FAIL  {}", test.name)?;
                     for line in &test.transcript {
-                        write!(f, "\n        | {line}")?;
+                        writeln!(f, "      | {line}")?;
                     }
+                    let TestFailure { line, column, source, expected, actual } = failure;
+                    writeln!(f, "      {}:{line}:{column}: {source}", self.file)?;
+                    writeln!(f, "      expected: {expected}")?;
+                    writeln!(f, "      got:      {actual}")?;
                 }
             }
+        }
+        let passed = self.tests.iter().filter(|test| test.passed).count();
+        let failed = self.tests.len() - passed;
+        write!(f, "{} ({}): {passed} passed, {failed} failed", self.bot, self.version)?;
+        if self.tests.is_empty() {
+            write!(f, "; the file has no `tests:` yet")?;
         }
         Ok(())
     }
 }
 
-fn play(bot: &std::sync::Arc<Bot>, test: &TestFile) -> TestOutcome {
+fn play(bot: &std::sync::Arc<Bot>, test: &At<TestFile>) -> TestOutcome {
     let mut stage = Stage::open(bot, test);
-    let failure = test.dialogue.iter().find_map(|step| stage_step(&mut stage, step));
-    TestOutcome { name: test.name.clone(), transcript: stage.into_transcript(), failure }
+    let failure = test.dialogue.iter().find_map(|step| {
+        let (expected, actual) = stage_step(&mut stage, step).err()?;
+        let Place { line, column } = step.place;
+        Some(TestFailure { line, column, source: bot.line(line).trim().to_owned(), expected, actual })
+    });
+    TestOutcome {
+        name: test.name.clone(),
+        line: test.place.line,
+        passed: failure.is_none(),
+        transcript: stage.into_transcript(),
+        failure,
+    }
 }
 
-/// Plays one line of a dialogue; what failed, if anything.
-fn stage_step(stage: &mut Stage<'_>, step: &At<TestStep>) -> Option<TestFailure> {
-    let fail =
-        |expected: String, actual: String| Some(TestFailure { line: step.place.line, expected, actual });
-    match &step.value {
+/// What was expected, and what was seen instead.
+type Missed = (String, String);
+
+/// Plays one line of a dialogue.
+fn stage_step(stage: &mut Stage<'_>, step: &TestStep) -> Result<(), Missed> {
+    let fail = |expected: String, actual: String| Err((expected, actual));
+    match step {
         TestStep::Caller(text) => {
             stage.settle();
             stage.caller_says(text);
-            None
+            Ok(())
         }
         TestStep::Interrupts(text) => {
             if !stage.is_bot_speaking() {
                 return fail("the bot still speaks".to_owned(), "it has finished".to_owned());
             }
             stage.caller_says(text);
-            None
+            Ok(())
         }
         TestStep::Keys(keys) => {
             stage.settle();
             stage.caller_presses(keys);
-            None
+            Ok(())
         }
         TestStep::Silence => {
             stage.settle();
             match stage.caller_is_silent() {
-                true => None,
+                true => Ok(()),
                 false => fail("the bot waits for the caller".to_owned(), "nothing is awaited".to_owned()),
             }
         }
         TestStep::Unclear => {
             stage.settle();
             stage.caller_is_unclear();
-            None
+            Ok(())
         }
         TestStep::HangsUp => {
             stage.settle();
             stage.caller_hangs_up();
-            None
+            Ok(())
         }
         TestStep::Bot(text) => {
             let text = tidy(text);
             match stage.until(|stage| stage.said().contains(&text)) {
-                true => None,
+                true => Ok(()),
                 false => fail(format!("bot: …{text}…"), format!("bot: {}", stage.said())),
             }
         }
         TestStep::BotNever(text) => {
             stage.settle();
             match stage.said().contains(&tidy(text)) {
-                false => None,
+                false => Ok(()),
                 true => fail(format!("bot says nothing of: {text}"), format!("bot: {}", stage.said())),
             }
         }
         TestStep::State(state) => match stage.until(|stage| stage.state() == state) {
-            true => None,
+            true => Ok(()),
             false => fail(format!("state: {state}"), format!("state: {}", stage.state())),
         },
-        TestStep::Variables(values) => values.iter().find_map(|(name, value)| {
+        TestStep::Variables(values) => values.iter().try_for_each(|(name, value)| {
             match stage.until(|stage| stage.variable(name) == Some(value)) {
-                true => None,
+                true => Ok(()),
                 false => {
                     let actual =
                         stage.variable(name).map_or_else(|| "nothing".to_owned(), |value| value.to_string());
@@ -157,19 +186,19 @@ fn stage_step(stage: &mut Stage<'_>, step: &At<TestStep>) -> Option<TestFailure>
             }
         }),
         TestStep::Called(calls) => {
-            calls.iter().find_map(|(tool, url)| match stage.until(|s| s.called(tool, url)) {
-                true => None,
+            calls.iter().try_for_each(|(tool, url)| match stage.until(|s| s.called(tool, url)) {
+                true => Ok(()),
                 false => {
                     fail(format!("{tool} is called with …{url}…"), format!("called were: {}", stage.calls()))
                 }
             })
         }
         TestStep::TransferredTo(target) => match stage.until(|stage| stage.transferred_to(target)) {
-            true => None,
+            true => Ok(()),
             false => fail(format!("a transfer to {target}"), format!("state: {}", stage.state())),
         },
         TestStep::Outcome(outcome) => match stage.until(|stage| stage.outcome() == Some(outcome.as_str())) {
-            true => None,
+            true => Ok(()),
             false => {
                 fail(format!("outcome: {outcome}"), format!("outcome: {}", stage.outcome().unwrap_or("none")))
             }
@@ -177,7 +206,7 @@ fn stage_step(stage: &mut Stage<'_>, step: &At<TestStep>) -> Option<TestFailure>
         TestStep::Ended(ended) => {
             stage.settle();
             match stage.has_ended() == *ended {
-                true => None,
+                true => Ok(()),
                 false => {
                     fail(format!("ended: {ended}"), format!("ended: {}, state: {}", !ended, stage.state()))
                 }
