@@ -84,7 +84,7 @@ fn play(bot: &Arc<Bot>, seed: u64) -> (String, bool) {
     conversation.handle(Input::Start(CallFacts::default()), now);
     watch.drain(&mut conversation);
     for _ in 0..INPUTS_PER_CALL {
-        now += Duration::from_millis(randomness.below(if seed % 2 == 0 { 4_000 } else { 700 }));
+        now += Duration::from_millis(randomness.below(if seed.is_multiple_of(2) { 4_000 } else { 700 }));
         let mut deadlines = 0;
         while let Some(at) = conversation.poll_timeout().filter(|at| *at <= now) {
             conversation.handle(Input::Deadline, at);
@@ -92,7 +92,7 @@ fn play(bot: &Arc<Bot>, seed: u64) -> (String, bool) {
             deadlines += 1;
             assert!(deadlines < 100, "deadlines that never end in state {}", conversation.state());
         }
-        let wild = seed % 2 == 0 || randomness.below(10) == 0;
+        let wild = seed.is_multiple_of(2) || randomness.below(10) == 0;
         let input =
             if wild { random_input(&mut randomness, &watch) } else { likely_input(&mut randomness, &watch) };
         if let Input::PromptFinished { prompt, .. } = &input {
