@@ -60,7 +60,7 @@ fn in_noise_a_turn_ends_where_the_voice_goes_under() {
 fn the_last_packet_of_speech_ends_it_even_where_it_comes_too_late_to_be_played() {
     let mut scene = Scene::new(conversation());
     let (_, end) = labels("barge-in-rms")[0];
-    scene.says = sample("barge-in-rms")[..end + 16_000].to_vec();
+    scene.says = sample("barge-in-rms")[..end + 8_000].to_vec();
     let last = scene.sent_at(((end - 1) / 160 * 160) as f64);
     let now = millis(scene.now);
     scene.run_for(Duration::from_secs_f64((last - now - 10.0) / 1e3));
