@@ -97,6 +97,8 @@ fn carry(
     heard: &Mutex<Vec<Packet>>,
     stop: &AtomicBool,
 ) {
+    // Where that is refused it is as late as the machine is busy.
+    let _ = offhook_linux_ffi::set_realtime_priority(10);
     let mut buffer = [0; 2048];
     let (began, mut number) = (Instant::now(), 0u32);
     while !stop.load(Ordering::Relaxed) {
