@@ -16,18 +16,19 @@ conversation     : time
 call-media       : time audio rtp-proto engine-api
 call-control     : time sip-proto conversation call-media engine-api
 journal          : time
+replay           : time sip-proto rtp-proto audio engine-api conversation call-media call-control journal
 flite-ffi        :
 linux-ffi        :
 pocketsphinx-ffi :
 engines          : time audio engine-api flite-ffi pocketsphinx-ffi
 caller           : time sip-proto linux-ffi
-server           : time sip-proto rtp-proto audio engine-api conversation call-media call-control journal engines caller linux-ffi
+server           : time sip-proto rtp-proto audio engine-api conversation call-media call-control journal replay engines caller linux-ffi
 testkit          : time audio engine-api
-simulation       : time sip-proto rtp-proto audio engine-api conversation call-media call-control journal testkit
+simulation       : time sip-proto rtp-proto audio engine-api conversation call-media call-control journal replay testkit
 '
 
 # State machines: no socket, clock, file, thread, lock, async, hidden randomness or unsafe.
-pure='time sip-proto rtp-proto audio engine-api conversation call-media call-control'
+pure='time sip-proto rtp-proto audio engine-api conversation call-media call-control replay'
 
 # Crates that bring what a state machine must not have. rsip is looked at separately.
 impure='tokio|tokio-.*|async-.*|futures.*|mio|polling|socket2|rustix|nix|libc|libloading|hyper.*|reqwest|rustls.*|ring|axum|sqlx.*'

@@ -29,6 +29,7 @@ mod route;
 mod settings;
 mod slack;
 mod source_check;
+mod step_parts;
 mod steps;
 mod stream;
 
@@ -40,5 +41,6 @@ pub use output::Outputs;
 pub use policy::{BargeIn, OnSpeech, TurnPolicy};
 pub use route::{Gain, LegId, Port, Route};
 pub use settings::{JitterPreference, LegSettings, MediaSettings, MediaSource};
+pub use step_parts::{Arrival, SharedBytes, StepParts};
 pub use steps::{RecordedInput, StepError};
 pub use stream::{Direction, LineCodec, StreamSettings};

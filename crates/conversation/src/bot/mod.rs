@@ -45,7 +45,7 @@ impl Bot {
         let templates = Templates::new(Language::of(&file.language));
         check::check(&file, &templates, yaml, file_name)?;
         Ok(Bot {
-            version: version_of(yaml),
+            version: Bot::version_of(yaml),
             file_name: file_name.to_owned(),
             source: yaml.to_owned(),
             file,
@@ -58,9 +58,19 @@ impl Bot {
         &self.version
     }
 
+    /// The version that a file with this text has.
+    pub fn version_of(yaml: &str) -> String {
+        Sha256::digest(yaml.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The name of the file, as `parse` was given it.
     pub fn file_name(&self) -> &str {
         &self.file_name
+    }
+
+    /// The file's text, as `parse` was given it: what a recorded call needs to be run again.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// The name in the file.
@@ -130,8 +140,4 @@ pub(crate) fn digits_of(digits: &Short<DigitsFile>) -> Option<(u8, u8)> {
         Short::Text(count) => count.trim().parse().ok().map(|count| (count, count)),
         Short::Long(range) => Some((range.min, range.max)),
     }
-}
-
-fn version_of(yaml: &str) -> String {
-    Sha256::digest(yaml.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

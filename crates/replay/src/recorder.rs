@@ -1,0 +1,153 @@
+//! From a running call into its bundle: which bytes are stored once, and as what.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use offhook_call_control::Fact;
+use offhook_call_media::{Arrival, LegId, SharedBytes, StepParts};
+use offhook_journal::bundle::{
+    Direction, Keep, Meta, Packet, PacketKind, Sizes, StepHead, WriteError, Writer,
+};
+use offhook_rtp_proto::DatagramKind;
+use offhook_time::{Half, Step, Time};
+
+/// A fact as an output of the control half stands in a bundle: the JSON of the API's events.
+pub fn encode_fact(fact: &Fact) -> Vec<u8> {
+    // A fact is plain data with names as keys: it always has a JSON form.
+    serde_json::to_vec(fact).unwrap_or_default()
+}
+
+/// A fact out of an output of the control half.
+///
+/// # Errors
+/// It is none of this version.
+pub fn decode_fact(bytes: &[u8]) -> Result<Fact, serde_json::Error> {
+    serde_json::from_slice(bytes)
+}
+
+/// Writes one call's bundle from what its driver sees. Everything in the order of handling.
+///
+/// - [`step`](Self::step): each input of either half, as the half encoded it. Datagrams become packets and synthesized
+///   audio blobs, each stored once.
+/// - [`sent`](Self::sent): each packet of the media half, while its step is the latest one.
+/// - [`fact`](Self::fact): each fact of the control half, likewise. These are the outputs of that half in the bundle.
+/// - [`sip`](Self::sip): each SIP message, for those who read the bundle; replay does not need them.
+#[derive(Debug)]
+pub struct Recorder<W> {
+    writer: Writer<W>,
+    rtp: SocketAddr,
+    keep: Keep,
+    control: StepHead,
+}
+
+impl<W: Write> Recorder<W> {
+    /// Begins the bundle. `rtp` is our RTP address as the peer sees it; RTCP has the port above.
+    ///
+    /// # Errors
+    /// The file refuses.
+    pub fn begin(out: W, meta: &Meta, rtp: SocketAddr, keep: Keep) -> Result<Self, WriteError> {
+        let control = StepHead { half: Half::Control, sequence: 0, now: Time::ZERO };
+        Ok(Recorder { writer: Writer::begin(out, meta)?, rtp, keep, control })
+    }
+
+    /// An input of one half.
+    ///
+    /// # Errors
+    /// The file refuses, or it is longer than the format holds.
+    pub fn step(&mut self, step: Step<'_>) -> Result<(), WriteError> {
+        let head = StepHead { half: step.half, sequence: step.sequence, now: step.now };
+        if step.half == Half::Control {
+            self.control = head;
+            return self.writer.step(step);
+        }
+        let Some(StepParts { before, shared, after, kind }) = StepParts::split(step.payload) else {
+            return self.writer.step(step);
+        };
+        let (arrival, to) = match kind {
+            SharedBytes::Speech { .. } => return self.writer.blob_step(head, before, shared, after),
+            SharedBytes::Rtp(arrival) => (arrival, self.rtp),
+            SharedBytes::Rtcp(arrival) => (arrival, rtcp_of(self.rtp)),
+        };
+        let Arrival { source, arrived_at, .. } = arrival;
+        let packet = Packet {
+            kind: kind_of(shared, kind),
+            direction: Direction::Inbound,
+            at: arrived_at,
+            source,
+            destination: to,
+            bytes: shared,
+        };
+        self.writer.packet_step(head, before, &packet, after)
+    }
+
+    /// A packet that the media half sent: as [`Outputs::rtp`](offhook_call_media::Outputs::rtp) got it, or with `rtcp`
+    /// as [`Outputs::rtcp`](offhook_call_media::Outputs::rtcp) did.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn sent(
+        &mut self,
+        _leg: LegId,
+        rtcp: bool,
+        to: SocketAddr,
+        bytes: &[u8],
+        now: Time,
+    ) -> Result<(), WriteError> {
+        let (kind, source) =
+            if rtcp { (PacketKind::Rtcp, rtcp_of(self.rtp)) } else { (PacketKind::Rtp, self.rtp) };
+        let packet = Packet { kind, direction: Direction::Outbound, at: now, source, destination: to, bytes };
+        self.writer.packet(&packet, self.keep)
+    }
+
+    /// A fact that the latest step of the control half told.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn fact(&mut self, fact: &Fact) -> Result<(), WriteError> {
+        self.writer.output(self.control, &encode_fact(fact))
+    }
+
+    /// A SIP message that came or went.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn sip(&mut self, packet: &Packet<'_>) -> Result<(), WriteError> {
+        self.writer.packet(packet, Keep::Whole)
+    }
+
+    /// [`Writer::flush_due`].
+    ///
+    /// # Errors
+    /// The file refuses.
+    pub fn flush_due(&mut self, now: Time) -> Result<(), WriteError> {
+        self.writer.flush_due(now)
+    }
+
+    /// Ends the bundle; answers the file and what its bytes were spent on.
+    ///
+    /// # Errors
+    /// The file refuses.
+    pub fn finish(self) -> Result<(W, Sizes), WriteError> {
+        self.writer.finish()
+    }
+
+    /// The writer below.
+    pub fn writer(&mut self) -> &mut Writer<W> {
+        &mut self.writer
+    }
+}
+
+/// With rtcp-mux (RFC 5761) an RTP socket receives RTCP too.
+fn kind_of(datagram: &[u8], from: SharedBytes) -> PacketKind {
+    match (from, DatagramKind::of(datagram)) {
+        (SharedBytes::Rtcp(_), _) | (_, DatagramKind::Rtcp) => PacketKind::Rtcp,
+        (SharedBytes::Rtp(_) | SharedBytes::Speech { .. }, DatagramKind::Rtp | DatagramKind::Other) => {
+            PacketKind::Rtp
+        }
+    }
+}
+
+fn rtcp_of(mut rtp: SocketAddr) -> SocketAddr {
+    rtp.set_port(rtp.port().saturating_add(1));
+    rtp
+}
