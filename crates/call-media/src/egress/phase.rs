@@ -28,13 +28,17 @@ const STEP_IN_SILENCE: Duration = Duration::from_millis(10);
 /// buffer is not asked for more than this.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(8);
 
-/// How far packets may run ahead of the clock in all, so that live audio leaves as soon as it is there. What is too early
-/// beyond that is given to the queue to shorten: a backlog that is only sent sooner waits at the far end instead, and a
-/// stream that gains a frame with every stumble of its source is soon half a second ahead of its own timestamps.
-const MOST_AHEAD: Duration = Duration::from_millis(10);
+/// How far packets may run ahead of the clock in all, so that live audio leaves as soon as it is there: half a frame, as
+/// then the place of the packet before is as near. What is too early beyond that is given to the queue to shorten: a
+/// backlog that is only sent sooner waits at the far end instead, and a stream that gains a frame with every stumble of
+/// its source is soon half a second ahead of its own timestamps.
+const USUALLY_AHEAD: Duration = Duration::from_millis(10);
 
-/// The most after a jump in silence, where it is given back before the next one.
-const MOST_AHEAD_AFTER_SILENCE: Duration = offhook_audio::FRAME_DURATION;
+/// What is too early by less is not worth a frame: it is pulled in all the same, up to [`MOST_AHEAD`].
+const LITTLE: Duration = Duration::from_millis(3);
+
+/// The most in all; where a source begins in silence its phase may jump so far too.
+const MOST_AHEAD: Duration = offhook_audio::FRAME_DURATION;
 
 /// How much of that is forgotten per second of packets: a source whose clock is a little fast is followed.
 const FORGOTTEN_PPM: i64 = 200;
@@ -48,12 +52,14 @@ pub(crate) struct Phase {
     waiting: bool,
     /// How much earlier packets leave than the first one promised, in nanoseconds.
     ahead: i64,
+    /// A live source has set the phase.
+    locked: bool,
 }
 
 impl Phase {
     /// The first packet leaves at once.
     pub(crate) fn new(now: Time) -> Self {
-        Phase { deadline: now, last: None, waiting: false, ahead: 0 }
+        Phase { deadline: now, last: None, waiting: false, ahead: 0, locked: false }
     }
 
     /// When the packet is due, waiting included.
@@ -81,12 +87,10 @@ impl Phase {
         let earliest = self.last.map_or(Time::ZERO, |last| last + Duration::from_micros(100));
         let wanted = (available + AIM).max(earliest);
         let ahead = self.ahead + self.deadline.signed_since(wanted);
-        // Before the first packet nothing was promised.
-        if self.last.is_none() && wanted < self.deadline {
-            self.deadline = wanted;
-            self.waiting = false;
-        } else if wanted < self.deadline && ahead <= nanos(MOST_AHEAD_AFTER_SILENCE) {
-            self.ahead = ahead;
+        if wanted < self.deadline && (!self.locked || ahead <= nanos(MOST_AHEAD)) {
+            // Before the first source nothing was promised to anybody.
+            self.ahead = if self.locked { ahead } else { 0 };
+            self.locked = true;
             self.deadline = wanted;
             self.waiting = false;
         }
@@ -110,8 +114,13 @@ impl Phase {
         match (slack.least, slack.trusted) {
             (Some(least), _) if least < aim / 2 => (aim - least).min(step),
             (Some(_), Some(early)) if early > aim + nanos(TOLERANCE) => {
-                if self.ahead + early - aim <= nanos(MOST_AHEAD) {
+                let pulled = self.ahead + early - aim;
+                let is_little = early - aim < nanos(LITTLE);
+                let limit = if is_little { MOST_AHEAD } else { USUALLY_AHEAD };
+                if pulled <= nanos(limit) {
                     -(early - aim).min(steps)
+                } else if is_little {
+                    0
                 } else {
                     // To where a whole frame waits, which the queue takes out. Nobody waits for audio that is there.
                     (frame + aim - early).clamp(0, steps)
@@ -169,26 +178,39 @@ mod tests {
     #[test]
     fn a_stream_that_runs_ahead_already_waits_for_a_whole_frame_to_take_out() {
         let mut phase = Phase::new(Time::ZERO);
-        let moves: Vec<i64> =
-            (0..4).map(|_| phase.advance(PTIME, slack(3_300_000, Some(3_300_000)))).collect();
+        let early = |millis: i64| slack(millis * 1_000_000 + 300_000, Some(millis * 1_000_000 + 300_000));
+        (0..3).for_each(|_| assert_eq!(phase.advance(PTIME, early(3)), -3_000_000));
 
-        let later = phase.advance(PTIME, slack(14_300_000, Some(14_300_000)));
-        let enough = phase.advance(PTIME, slack(20_300_000, Some(20_300_000)));
+        let later = phase.advance(PTIME, early(14));
+        let enough = phase.advance(PTIME, early(20));
 
-        assert_eq!(moves[..3], [-3_000_000; 3], "10 ms ahead at most");
-        assert!(moves[3] > 0);
         assert_eq!((later, enough), (3_000_000, 0));
     }
 
     #[test]
-    fn what_a_jump_gained_is_given_back_in_silence() {
+    fn a_little_is_pulled_in_up_to_a_frame_and_never_turned_into_a_whole_one() {
+        let mut phase = Phase::new(Time::ZERO);
+
+        let moves: Vec<i64> =
+            (0..20).map(|_| phase.advance(PTIME, slack(2_300_000, Some(2_300_000)))).collect();
+
+        assert_eq!(moves.iter().sum::<i64>(), -20_000_000);
+        assert!(moves.iter().all(|moved| *moved <= 0));
+    }
+
+    #[test]
+    fn what_a_later_jump_gained_is_given_back_in_silence() {
         let mut phase = Phase::new(Time::from_millis(100));
         phase.advance(PTIME, Slack::default());
         phase.jump_to(Time::from_millis(111));
+        let first: i64 = (0..20).map(|_| phase.advance(PTIME, Slack::default())).sum();
+        let deadline = phase.timeout();
 
-        let given_back: i64 = (0..20).map(|_| phase.advance(PTIME, Slack::default())).sum();
+        phase.jump_to(deadline.saturating_sub(Duration::from_micros(9_300)));
+        let second: i64 = (0..20).map(|_| phase.advance(PTIME, Slack::default())).sum();
 
-        assert!((8_600_000..8_700_000).contains(&given_back), "{given_back}");
+        assert_eq!(first, 0, "the first source sets the phase");
+        assert!((8_900_000..9_000_000).contains(&second), "{second}");
     }
 
     #[test]
