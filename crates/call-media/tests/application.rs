@@ -5,8 +5,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Scene, assert_continuous, bridge, noise};
+use common::{Scene, assert_continuous, bridge, echo, noise};
 use offhook_rtp_proto::RtpPacket;
+use offhook_testkit::LineQuality;
 
 const FRAME: Duration = Duration::from_millis(20);
 const USUAL: Duration = Duration::from_millis(1);
@@ -34,6 +35,29 @@ fn answers_that_miss_their_packet_do_not_make_the_stream_run_ahead_of_the_clock(
     let late = lateness_ms(&scene);
     let latest = late.iter().copied().fold(0.0, f64::max);
     assert!(latest < 22.0, "the stream moved by {latest} ms against its own clock");
+}
+
+#[test]
+fn on_a_machine_with_a_little_unrest_no_call_moves_by_a_frame_whatever_its_phase() {
+    for phase_us in (0..20_000).step_by(900) {
+        let mut scene = Scene::new(echo());
+        scene.tick = Some(Duration::from_millis(1));
+        let delay = Duration::from_micros(phase_us);
+        scene.line.set_quality(LineQuality {
+            delay,
+            jitter: Duration::from_micros(700),
+            ..LineQuality::default()
+        });
+        scene.says = noise(3);
+        scene.repeats = true;
+        scene.run_for(Duration::from_secs(2));
+        scene.left.rtp.clear();
+
+        scene.run_for(Duration::from_secs(20));
+
+        let late = lateness_ms(&scene).into_iter().fold(0.0, f64::max);
+        assert!(late < 6.0, "phase {phase_us} us: {late} ms");
+    }
 }
 
 fn scene() -> Scene {
