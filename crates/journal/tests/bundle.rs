@@ -1,4 +1,5 @@
 //! What is written comes back.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
@@ -6,6 +7,7 @@ use common::{Call, FullDisk, Line, meta, ms, packet, rtp, voice};
 use offhook_journal::Ending;
 use offhook_journal::bundle::{
     Bundle, Direction, Item, Keep, OutputBody, PacketKind, PayloadHash, Reader, StepHead, WriteError, Writer,
+    around,
 };
 use offhook_time::{Half, Step, Time};
 use proptest::prelude::*;
@@ -55,6 +57,14 @@ fn a_step_around_a_packet_is_rebuilt_and_the_packet_stored_once() {
     let packet = bundle.packets().next().unwrap();
     assert_eq!((packet.source, packet.destination, packet.at), (line.caller_rtp, line.our_rtp, at));
     assert_eq!(file.windows(160).filter(|window| *window == &datagram[12..]).count(), 1);
+}
+
+#[test]
+fn a_payload_is_taken_apart_around_the_packet_in_it() {
+    assert_eq!(around(b"headDATAtail", b"DATA"), Some((b"head".as_slice(), b"tail".as_slice())));
+    assert_eq!(around(b"DATA", b"DATA"), Some((b"".as_slice(), b"".as_slice())));
+    assert_eq!(around(b"whole", b""), Some((b"whole".as_slice(), b"".as_slice())));
+    assert_eq!(around(b"other", b"DATA"), None);
 }
 
 #[test]

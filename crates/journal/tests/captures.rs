@@ -1,4 +1,5 @@
 //! Captures of others.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 
@@ -160,7 +161,7 @@ fn fragments_become_whole_in_any_order_and_lost_ones_are_counted() {
 
             let (found, account, _) = read(&pcap(0xA1B2_C3D4, false, 101, &frames));
 
-            assert_eq!(payloads(&found), [text.clone()], "{order:?}");
+            assert_eq!(payloads(&found), std::slice::from_ref(&text), "{order:?}");
             assert_eq!(account.fragments_joined, order.len() as u64 - 1);
         }
         let (found, account, _) = read(&pcap(0xA1B2_C3D4, false, 101, &[(0, &parts[0]), (0, &parts[2])]));

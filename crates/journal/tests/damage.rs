@@ -1,4 +1,5 @@
 //! Bundles that are cut, damaged or made to hurt.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

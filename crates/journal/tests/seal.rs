@@ -1,4 +1,5 @@
 //! Bundles at rest under a key.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

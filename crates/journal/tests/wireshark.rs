@@ -1,4 +1,5 @@
 //! Wireshark opens a bundle as it is.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

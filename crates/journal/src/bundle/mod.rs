@@ -1,7 +1,7 @@
 //! The call bundle: one pcapng file per call that Wireshark opens as it is, and that holds every input besides.
 //!
-//! [`Writer`] writes it while the call runs, [`Reader`] gives it back item by item, [`Bundle`] as a whole, and
-//! [`seal`] keeps it encrypted. The layout is in `BUNDLE.md` beside this crate's manifest. It must not know what a step
+//! [`Writer`] writes it while the call runs, [`Reader`] gives it back item by item, [`Bundle`] as a whole,
+//! [`seal`] keeps it encrypted, and [`pack`] makes it smaller when the call is over. The layout is in `BUNDLE.md` beside this crate's manifest. It must not know what a step
 //! means.
 
 mod block;
@@ -10,6 +10,7 @@ mod hash;
 mod item;
 mod meta;
 mod open;
+pub mod pack;
 mod packet;
 mod reader;
 mod record;
@@ -25,6 +26,6 @@ pub use item::{
 };
 pub use meta::{Amount, End, Meta, Sizes, VERSION};
 pub use open::{Bundle, OpenError, Verdict};
-pub use packet::{Direction, Keep, Packet, PacketKind, StepHead, rtp_header_length};
+pub use packet::{Direction, Keep, Packet, PacketKind, StepHead, around, rtp_header_length};
 pub use reader::Reader;
 pub use writer::{WriteError, Writer};

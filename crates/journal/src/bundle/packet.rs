@@ -105,6 +105,16 @@ pub struct StepHead {
     pub now: Time,
 }
 
+/// What stands in `payload` before and after `shared`: how a step that holds a packet's bytes is taken apart for
+/// [`Writer::packet_step`](super::Writer::packet_step). `None` where it does not hold them.
+pub fn around<'a>(payload: &'a [u8], shared: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = match shared.len() {
+        0 => payload.len(),
+        length => payload.windows(length).position(|window| window == shared)?,
+    };
+    Some((&payload[..at], &payload[at + shared.len()..]))
+}
+
 /// Bytes in front of the payload of an RTP packet (RFC 3550 §5.1, §5.3.1); `None` where it is no RTP packet.
 pub fn rtp_header_length(packet: &[u8]) -> Option<usize> {
     let first = *packet.first()?;

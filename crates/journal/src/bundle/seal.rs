@@ -40,6 +40,9 @@ pub enum SealError {
     /// It is of a later version.
     #[error("encrypted in version {0}, which this build cannot read")]
     Newer(u32),
+    /// It is sealed, and no key was given.
+    #[error("the bundle is encrypted, and no key was given")]
+    KeyMissing,
     /// It was sealed with another key.
     #[error("encrypted with another key: this one is {given}, the file wants {wanted}")]
     WrongKey {

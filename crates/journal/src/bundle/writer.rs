@@ -19,9 +19,9 @@ const HOLD: Duration = Duration::from_millis(200);
 /// Steps that wait are written as a block of their own when they take so many bytes.
 const HELD_BYTES: usize = 4096;
 /// ... or are so many: their heads too must fit into an option of a packet, which has room for 64 KiB.
-const HELD_RECORDS: usize = 512;
-/// What is encoded goes to the file in pieces of about this size.
-const BUFFER: usize = 32 << 10;
+const HELD_RECORDS: usize = 128;
+/// What is encoded goes to the file in pieces of about this size: a fifth of a second is four to five kilobytes.
+const BUFFER: usize = 8 << 10;
 /// Contents longer than this would make blocks that Wireshark refuses.
 const LONGEST_CONTENT: usize = 8 << 20;
 
@@ -87,7 +87,7 @@ enum HeldKind {
 impl<W: Write> Writer<W> {
     /// Writes the headers and the Meta block.
     pub fn begin(out: W, meta: &Meta) -> Result<Self, WriteError> {
-        let mut buffer = Vec::with_capacity(BUFFER * 2);
+        let mut buffer = Vec::with_capacity(BUFFER);
         let mut sizes = Sizes::default();
         block::section(&mut buffer, meta);
         sizes.meta.count += 1;
@@ -102,8 +102,8 @@ impl<W: Write> Writer<W> {
             out,
             buffer,
             origin: meta.unix_ns_at_zero,
-            held: Vec::with_capacity(HELD_RECORDS),
-            arena: Vec::with_capacity(HELD_BYTES * 2),
+            held: Vec::new(),
+            arena: Vec::new(),
             items: 0,
             half_steps: [0; 2],
             blobs: BTreeSet::new(),
@@ -203,9 +203,17 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// [`flush`](Self::flush), if something has waited for 200 ms.
+    /// Hands to the file what has waited for 200 ms. Younger steps go on waiting for a packet that carries them.
     pub fn flush_due(&mut self, now: Time) -> Result<(), WriteError> {
-        if self.oldest.is_some_and(|oldest| oldest + HOLD <= now) { self.flush() } else { Ok(()) }
+        let due = |since: Option<Time>| since.is_some_and(|since| since + HOLD <= now);
+        if due(self.held.first().map(|held| held.head.now)) {
+            self.write_held();
+        }
+        if due(self.oldest) {
+            self.hand_over()?;
+            self.out.flush().inspect_err(|_| self.failed = true)?;
+        }
+        Ok(())
     }
 
     /// Writes the End block; answers the file and what its bytes were spent on.
@@ -279,7 +287,7 @@ impl<W: Write> Writer<W> {
     fn hold(&mut self, head: StepHead, kind: HeldKind, parts: &[&[u8]]) -> Result<(), WriteError> {
         let length = parts.iter().map(|part| part.len()).sum();
         self.check(length)?;
-        let waited = self.oldest.is_some_and(|oldest| oldest + HOLD <= head.now);
+        let waited = self.held.first().is_some_and(|first| first.head.now + HOLD <= head.now);
         if waited || self.arena.len() + length > HELD_BYTES || self.held.len() == HELD_RECORDS {
             self.write_held();
         }
@@ -340,6 +348,8 @@ impl<W: Write> Writer<W> {
         self.hash.update(&self.buffer);
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
+        // A blob made it large once; a call has to be small.
+        self.buffer.shrink_to(BUFFER * 2);
         self.oldest = self.held.first().map(|held| held.head.now);
         Ok(())
     }

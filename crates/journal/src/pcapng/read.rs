@@ -76,7 +76,11 @@ impl<R: Read> BlockReader<R> {
     pub(crate) fn read(&mut self) -> Result<Option<Head>, Ending> {
         let at = self.at;
         let damaged = |why| Ending::Damaged { at, why };
-        let io = |error: io::Error| Ending::Damaged { at, why: Damage::Io(error.kind()) };
+        // What a packed file says when it stops too early.
+        let is_cut = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+        let io = |error: io::Error| {
+            if is_cut(&error) { Ending::Cut { at } } else { damaged(Damage::Io(error.kind())) }
+        };
 
         self.block.clear();
         self.block.resize(FRAME, 0);

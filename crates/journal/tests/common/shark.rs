@@ -1,4 +1,5 @@
 //! `tshark`, the judge of what Wireshark sees.
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::path::Path;
 use std::process::{Command, Output};
