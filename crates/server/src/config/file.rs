@@ -72,7 +72,7 @@ pub struct MediaSection {
     pub dscp: i64,
     /// Media worker threads; absent = one per core, at most 4.
     pub workers: Option<usize>,
-    /// `auto`, `on` or `off`: real-time priority for the workers.
+    /// `auto`, `on` or `off`: real-time priority for the workers and, just below them, the bridge.
     pub realtime: String,
     /// `sdp` or `learn`: where RTP may come from besides the SDP address.
     pub nat: String,
