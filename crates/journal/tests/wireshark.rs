@@ -7,7 +7,7 @@ use common::shark::Shark;
 use common::{BOT_SSRC, CALLER_SSRC, Call, Line};
 use offhook_journal::Ending;
 use offhook_journal::bundle::{Bundle, Keep, PacketKind};
-use offhook_time::Time;
+use offhook_time::{Half, Time};
 
 fn call(line: Line, seconds: u64) -> Vec<u8> {
     let mut file = Vec::new();
@@ -25,6 +25,7 @@ fn a_call_shows_its_messages_with_right_checksums() {
             "ip.checksum.status == 0 || udp.checksum.status == 0 || _ws.malformed || _ws.expert.severity == error",
             &["frame.number"],
         );
+        let right = shark.fields("udp.checksum.status == 1", &["frame.number"]);
         let packets = shark.fields("udp", &["frame.number"]);
 
         assert_eq!(
@@ -38,6 +39,8 @@ fn a_call_shows_its_messages_with_right_checksums() {
             ]
         );
         assert!(wrong.is_empty(), "{wrong:?}");
+        // Those that we sent end behind their header, so nobody can check them.
+        assert_eq!(right.len(), 5 + 100);
         assert_eq!(packets.len(), 5 + 2 * 100);
     }
 }
@@ -139,6 +142,25 @@ fn a_bundle_that_stops_in_the_middle_of_a_packet_shows_what_is_whole() {
         let ours = bundle.packets().filter(|packet| packet.kind == PacketKind::Rtp).count();
         assert!(ours > 50);
         assert_eq!(theirs, ours);
+    }
+}
+
+#[test]
+fn the_longest_blobs_and_steps_do_not_keep_wireshark_from_the_packets() {
+    for blob in [100_000, 300_000, 8 << 20] {
+        let mut file = Vec::new();
+        let mut call = Call::begin(&mut file, Line::v4());
+        call.set_up(Time::from_millis(100));
+        let head = call.next_head(Half::Media, Time::from_millis(300));
+        call.writer.blob_step(head, b"before", &vec![7; blob], b"after").unwrap();
+        call.control_step(&vec![8; blob], Time::from_millis(310));
+        call.talk(Time::from_millis(400), 1, Keep::Header, 1);
+        call.writer.finish().unwrap();
+        let Some(shark) = Shark::new(&file) else { return };
+
+        let packets = shark.fields("rtp || sip", &["frame.number"]);
+
+        assert_eq!(packets.len(), 103, "a blob of {blob} bytes");
     }
 }
 
