@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use offhook_call_control::Fact;
+use offhook_call_control::Output;
 use offhook_call_media::{Arrival, LegId, SharedBytes, StepParts};
 use offhook_journal::bundle::{
     Direction, Keep, Meta, Packet, PacketKind, Sizes, StepHead, WriteError, Writer,
@@ -11,26 +11,14 @@ use offhook_journal::bundle::{
 use offhook_rtp_proto::DatagramKind;
 use offhook_time::{Half, Step, Time};
 
-/// A fact as an output of the control half stands in a bundle: the JSON of the API's events.
-pub fn encode_fact(fact: &Fact) -> Vec<u8> {
-    // A fact is plain data with names as keys: it always has a JSON form.
-    serde_json::to_vec(fact).unwrap_or_default()
-}
-
-/// A fact out of an output of the control half.
-///
-/// # Errors
-/// It is none of this version.
-pub fn decode_fact(bytes: &[u8]) -> Result<Fact, serde_json::Error> {
-    serde_json::from_slice(bytes)
-}
+use crate::EncodedOutput;
 
 /// Writes one call's bundle from what its driver sees. Everything in the order of handling.
 ///
 /// - [`step`](Self::step): each input of either half, as the half encoded it. Datagrams become packets and synthesized
 ///   audio blobs, each stored once.
 /// - [`sent`](Self::sent): each packet of the media half, while its step is the latest one.
-/// - [`fact`](Self::fact): each fact of the control half, likewise. These are the outputs of that half in the bundle.
+/// - [`output`](Self::output): each output of the control half, likewise, as [`EncodedOutput`] says.
 /// - [`sip`](Self::sip): each SIP message, for those who read the bundle; replay does not need them.
 #[derive(Debug)]
 pub struct Recorder<W> {
@@ -99,12 +87,15 @@ impl<W: Write> Recorder<W> {
         self.writer.packet(&packet, self.keep)
     }
 
-    /// A fact that the latest step of the control half told.
+    /// An output of the latest step of the control half.
     ///
     /// # Errors
     /// As [`step`](Self::step).
-    pub fn fact(&mut self, fact: &Fact) -> Result<(), WriteError> {
-        self.writer.output(self.control, &encode_fact(fact))
+    pub fn output(&mut self, output: &Output) -> Result<(), WriteError> {
+        match EncodedOutput::of(output) {
+            Some(output) => output.write(self.control, &mut self.writer),
+            None => Ok(()),
+        }
     }
 
     /// A SIP message that came or went.
