@@ -7,6 +7,9 @@ use std::ptr::{self, NonNull};
 use crate::symbols::{Feat, RawDecoder};
 use crate::{Error, Library};
 
+/// How many numbers a cepstral vector of the model has.
+pub const CEPSTRUM: usize = 13;
+
 /// One word or filler of the best path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -124,6 +127,24 @@ impl Decoder {
             (self.library.symbols.ps_process_raw)(self.raw.as_ptr(), samples.as_ptr(), samples.len(), 0, 0)
         };
         check(result, "ps_process_raw")
+    }
+
+    /// Takes cepstral vectors, one for each 10 ms, and searches as far as they reach. The decoder must have been made
+    /// with `-cmn none` where the vectors are normalized already.
+    pub fn process_cepstra(&mut self, vectors: &[[f32; CEPSTRUM]]) -> Result<(), Error> {
+        // SAFETY: ps_get_feat gives the decoder's own feat_t, which lives as long as it; `Feat` is its declared
+        // beginning in sphinxbase/feat.h of this soname. Nothing writes to it while `self` is borrowed.
+        let feat = unsafe { (self.library.symbols.ps_get_feat)(self.raw.as_ptr()).as_ref() };
+        if feat.is_none_or(|feat| feat.cepsize != CEPSTRUM as i32) {
+            return Err(Error::Failed("ps_get_feat"));
+        }
+        let mut rows: Vec<*mut f32> = vectors.iter().map(|row| row.as_ptr().cast_mut()).collect();
+        let count = c_int::try_from(rows.len()).map_err(|_| Error::Failed("ps_process_cep"))?;
+        // SAFETY: `rows` are `count` pointers to as many numbers as the decoder's vectors have, which was checked; the
+        // library copies them into its own buffer and writes to none (acmod.c).
+        let result =
+            unsafe { (self.library.symbols.ps_process_cep)(self.raw.as_ptr(), rows.as_mut_ptr(), count, 0, 0) };
+        check(result, "ps_process_cep")
     }
 
     /// Ends the utterance; the result is complete after it.

@@ -6,7 +6,7 @@
 mod decoder;
 mod symbols;
 
-pub use decoder::{Decoder, Segment};
+pub use decoder::{CEPSTRUM, Decoder, Segment};
 pub use symbols::Library;
 
 /// Where Debian's package `pocketsphinx-en-us` keeps its model.

@@ -98,6 +98,7 @@ symbols! {
         ps_start_stream: fn(*mut RawDecoder) -> c_int;
         ps_start_utt: fn(*mut RawDecoder) -> c_int;
         ps_process_raw: fn(*mut RawDecoder, *const i16, usize, c_int, c_int) -> c_int;
+        ps_process_cep: fn(*mut RawDecoder, *mut *mut f32, c_int, c_int, c_int) -> c_int;
         ps_end_utt: fn(*mut RawDecoder) -> c_int;
         ps_get_hyp: fn(*mut RawDecoder, *mut i32) -> *const c_char;
         ps_seg_iter: fn(*mut RawDecoder) -> *mut RawSegment;

@@ -1,37 +1,19 @@
 //! A pair of decoders that hear the same utterance: one with the grammar, one without any.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use offhook_pocketsphinx_ffi::{Decoder, Error, Library, MODEL_DIRECTORY};
 
 use super::dictionary::Dictionary;
+use super::features::{Cepstrum, Telephone, path_of};
 use super::jsgf::Jsgf;
 use super::verdict::Evidence;
 
 /// Compiled grammars that a pair keeps; the oldest leaves.
 const GRAMMARS: usize = 12;
-/// What the cepstral mean of a telephone line is before the call has taught a better one: the mean over the voices
-/// of `tests/hosted`.
-const TELEPHONE_MEAN: [f32; 13] =
-    [33.48, 6.54, -17.79, 8.11, -5.50, -22.14, 7.57, -24.58, -5.96, -2.75, -16.04, 6.92, -11.85];
 /// Decoders start without words and learn those of their grammars: 30 MB and 0.1 s less for each.
 const NO_WORDS: &str = "/dev/null";
-/// How loud the mirror image is that fills the band above 4 kHz. The model was trained with that band; without it
-/// fricatives are lost. Louder images hurt vowels.
-const IMAGE: f32 = 0.1;
-
-/// What a call has taught about its line and voice.
-#[derive(Clone, Debug)]
-pub(super) struct LineMean {
-    words: Vec<f32>,
-    phones: Vec<f32>,
-}
-
-impl Default for LineMean {
-    fn default() -> Self {
-        LineMean { words: TELEPHONE_MEAN.to_vec(), phones: TELEPHONE_MEAN.to_vec() }
-    }
-}
 
 /// What was heard.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +22,7 @@ pub(super) enum Hearing {
     Nothing,
 }
 
-/// Two decoders; one utterance at a time.
+/// Two decoders; one utterance at a time, whole.
 pub(super) struct Pair {
     words: Decoder,
     phones: Decoder,
@@ -48,17 +30,21 @@ pub(super) struct Pair {
     /// Names and texts of the compiled grammars, the oldest first.
     grammars: Vec<(String, String)>,
     compiled: u32,
-    odd: bool,
-    buffer: Vec<i16>,
 }
 
 impl Pair {
-    /// Takes some 25 ms: made before it is needed.
-    pub(super) fn new(library: &Library) -> Result<Pair, Error> {
+    /// Takes some 50 ms: made before it is needed.
+    pub(super) fn new(library: &Library, telephone: &Telephone) -> Result<Pair, Error> {
         let model = format!("{MODEL_DIRECTORY}/en-us");
         let phone_model = format!("{MODEL_DIRECTORY}/en-us-phone.lm.bin");
-        // Its own silence detection would cut words that our detector has judged already.
-        let common = [("-hmm", model.as_str()), ("-dict", NO_WORDS), ("-remove_silence", "no")];
+        let means = telephone.moved_means(Path::new(&model)).ok().flatten();
+        let moved = means.as_ref().map(path_of);
+        if moved.is_none() {
+            tracing::warn!("the acoustic model is not that of Debian 12: it is used as it is, and hears less well");
+        }
+        // Vectors come normalized, and our detector has judged silence already.
+        let mut common = vec![("-hmm", model.as_str()), ("-dict", NO_WORDS), ("-cmn", "none"), ("-remove_silence", "no")];
+        common.extend(moved.as_deref().map(|path| ("-mean", path)));
         let with = |more: &[(&'static str, &str)]| {
             let options: Vec<(&str, &str)> = common.iter().chain(more.iter()).copied().collect();
             Decoder::new(library, &options)
@@ -74,8 +60,6 @@ impl Pair {
             taught: BTreeSet::new(),
             grammars: Vec::new(),
             compiled: 0,
-            odd: false,
-            buffer: Vec::new(),
         })
     }
 
@@ -108,42 +92,20 @@ impl Pair {
         Ok(())
     }
 
-    pub(super) fn start(&mut self, line: &LineMean) -> Result<(), Error> {
-        self.words.set_cepstral_mean(&line.words)?;
-        self.phones.set_cepstral_mean(&line.phones)?;
-        self.odd = false;
-        // A result must not depend on who used the pair before.
-        self.words.start_stream()?;
-        self.phones.start_stream()?;
-        self.words.start_utterance()?;
-        self.phones.start_utterance()
-    }
-
-    pub(super) fn push(&mut self, samples: &[i16]) -> Result<(), Error> {
-        self.buffer.clear();
-        let mut odd = self.odd;
-        // Turning the sign of every other sample mirrors the spectrum at 4 kHz.
-        self.buffer.extend(samples.iter().map(|sample| {
-            odd = !odd;
-            let factor = if odd { 1.0 + IMAGE } else { 1.0 - IMAGE };
-            (f32::from(*sample) * factor) as i16
-        }));
-        self.odd = odd;
-        self.words.process(&self.buffer)?;
-        self.phones.process(&self.buffer)
-    }
-
-    pub(super) fn finish(&mut self, line: &mut LineMean) -> Result<Hearing, Error> {
-        let ended = self.words.end_utterance();
-        self.phones.end_utterance()?;
-        ended?;
+    /// Decodes one utterance.
+    pub(super) fn hear(&mut self, cepstra: &[Cepstrum]) -> Result<Hearing, Error> {
+        for decoder in [&mut self.words, &mut self.phones] {
+            // A result must not depend on who used the pair before.
+            decoder.start_stream()?;
+            decoder.start_utterance()?;
+            let heard = decoder.process_cepstra(cepstra);
+            decoder.end_utterance()?;
+            heard?;
+        }
         let Some((text, _)) = self.words.hypothesis() else { return Ok(Hearing::Nothing) };
         let evidence = Evidence::weigh(&self.words.segments(), &self.phones.segments());
         Ok(match evidence {
-            Some(evidence) if !text.is_empty() => {
-                *line = LineMean { words: self.words.cepstral_mean(), phones: self.phones.cepstral_mean() };
-                Hearing::Words { text, evidence }
-            }
+            Some(evidence) if !text.is_empty() => Hearing::Words { text, evidence },
             Some(_) | None => Hearing::Nothing,
         })
     }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use offhook_engine_api::{Grammar, SlotKind};
 
 /// How callers say yes.
-const YES: [&str; 11] = [
+pub(super) const YES: [&str; 11] = [
     "yes [please]",
     "yeah",
     "yep",
@@ -20,7 +20,7 @@ const YES: [&str; 11] = [
     "yes it is",
 ];
 /// How callers say no.
-const NO: [&str; 9] = [
+pub(super) const NO: [&str; 9] = [
     "no [thanks]",
     "no thank you",
     "nope",

@@ -2,6 +2,7 @@
 
 mod decoders;
 mod dictionary;
+mod features;
 mod jsgf;
 mod listener;
 mod pocketsphinx;

@@ -61,19 +61,21 @@ pub(crate) fn phrases_are_recognized_over_a_telephone_band() -> Ran {
 pub(crate) fn digits_and_answers_are_recognized() -> Ran {
     let answers = Grammar { slots: vec![SlotKind::YesNo], ..english() };
     let digits = Grammar { slots: vec![SlotKind::Digits { min: 8, max: 8 }], ..english() };
-    let ran =
-        at_least(90, &answers, &["yes", "yes please", "that is right", "no thank you", "that is wrong"]);
+    let one = Grammar { slots: vec![SlotKind::Digits { min: 1, max: 1 }], ..english() };
+    let said = ["yes", "yes please", "yes that is right", "that is right", "no", "no thank you", "that is wrong"];
+    let ran = at_least(95, &answers, &said);
     if ran != Ran::Yes {
         return ran;
     }
-    // "six" of the voice slt loses both its fricatives in a telephone band and sounds like "eight".
+    let each = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    at_least(90, &one, &each);
     at_least(
-        80,
+        75,
         &digits,
         &[
-            "one two three four five two seven eight",
-            "four oh seven one nine nine two three",
-            "eight zero zero five three one nine two",
+            "one two three four five six seven eight",
+            "four six nine zero three one nine two",
+            "eight zero five six four nine one seven",
             "two four one eight one three five seven",
         ],
     )
