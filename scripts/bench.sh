@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures a release server on this machine, row by row of the table in benches/README.md. One line of JSON each.
 #
-#   scripts/bench.sh [ROW...]       without a row: all (about 12 minutes with SECONDS_EACH=10)
+#   scripts/bench.sh [ROW...]       without a row: all (about 13 minutes with SECONDS_EACH=10)
 #
 # SECONDS_EACH (default 10) is how long a run measures, REPEAT (default 3) how often a latency row runs: it says median
 # and worst. A load row has a server of its own, so that its memory per call is that of a fresh process. OFFHOOK names

@@ -105,7 +105,7 @@ pub struct LoadReport {
     pub uri: String,
     /// The largest number of calls that kept the limits; 0 where none did.
     pub most_calls: usize,
-    /// Whether `most_calls` is the knee: a larger number was tried and failed.
+    /// Whether `most_calls` is the knee: a larger number was tried and failed twice.
     pub is_knee: bool,
     /// Each number that was tried, in the order tried.
     pub steps: Vec<LoadStep>,
@@ -187,9 +187,12 @@ pub fn run(options: &LoadOptions, stop: &Stop) -> Result<LoadReport, CallerError
     };
     let (most_calls, is_knee) = match options.size {
         LoadSize::Calls(calls) => (if try_out(calls)? { calls } else { 0 }, false),
-        LoadSize::Knee { from, most } => knee(from, most, &mut try_out)?,
+        // A number that fails is tried once more: the machine may have stumbled, and a knee must fail twice.
+        LoadSize::Knee { from, most } => {
+            knee(from, most, &mut |calls| Ok::<bool, CallerError>(try_out(calls)? || try_out(calls)?))?
+        }
     };
-    let at_most = steps.iter().find(|step| step.calls == most_calls).or(steps.last());
+    let at_most = steps.iter().rfind(|step| step.calls == most_calls).or(steps.last());
     let own_p99 = at_most.map_or(0.0, |step| step.own_lateness_ms.p99);
     Ok(LoadReport {
         bench: "load",
