@@ -1,5 +1,5 @@
 //! An application whose answers come late now and then, as on a machine that has other work too.
-#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, clippy::print_stdout)]
 
 mod common;
 
