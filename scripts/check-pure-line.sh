@@ -20,7 +20,7 @@ replay           : time sip-proto rtp-proto audio engine-api conversation call-m
 flite-ffi        :
 linux-ffi        :
 pocketsphinx-ffi :
-engines          : time audio engine-api flite-ffi pocketsphinx-ffi
+engines          : time audio engine-api flite-ffi linux-ffi pocketsphinx-ffi
 caller           : time sip-proto linux-ffi
 server           : time sip-proto rtp-proto audio engine-api conversation call-media call-control journal replay engines caller linux-ffi
 testkit          : time audio engine-api
