@@ -11,36 +11,65 @@ import wave
 
 from telephone import RATE, SILENCE, at_level, band_limit, spoken_range, write
 
+FLITE = ("slt", "rms", "awb", "kal", "kal16")
+
+# `expect` is what must come out when the sample calls bots/after-sales.yaml: cause and outcome of the record, and the
+# order number that the bot took.
+TOLD = {"cause": "bot_hung_up", "outcome": "order_status_told"}
+RETURNED = {"cause": "bot_hung_up", "outcome": "return_announced"}
+TRANSFERRED = {"cause": "transferred", "outcome": "transfer_requested"}
+
 CALLS = {
     "order-status-slt": {
-        "voice": "slt", "level": -20,
-        "says": ["i want to check my order", "eight zero zero five three one nine two", "yes that is right", "no thank you"],
+        "voice": "slt", "level": -20, "expect": {**TOLD, "order": "46903192"},
+        "says": ["i want to check my order", "four six nine zero three one nine two", "yes that is right", "no thank you"],
     },
     "order-status-rms-mulaw": {
-        "voice": "rms", "level": -24, "mulaw": True,
-        "says": ["where is my order", "two four one eight one three five seven", "yes please", "no thank you"],
+        "voice": "rms", "level": -24, "mulaw": True, "expect": {**TOLD, "order": "24691357"},
+        "says": ["where is my order", "two four six nine one three five seven", "yes please", "no thank you"],
     },
     "return-awb": {
-        "voice": "awb", "level": -18,
-        "says": ["i would like to return something", "yes", "no thank you", "goodbye"],
+        "voice": "awb", "level": -18, "expect": {**RETURNED, "order": "19462605"},
+        "says": ["i would like to return something", "one nine four six two six zero five", "yes", "yes please", "no thank you"],
     },
     "person-kal16": {
-        "voice": "kal16", "level": -22,
-        "says": ["talk to a person", "yes"],
+        "voice": "kal16", "level": -22, "expect": TRANSFERRED,
+        "says": ["talk to a person"],
     },
     "awkward-slt-noise": {
-        "voice": "slt", "level": -20, "stretch": 1.1, "snr": 15, "seed": 5,
+        "voice": "slt", "level": -20, "stretch": 1.1, "snr": 15, "seed": 5, "expect": {**TOLD, "order": "46903192"},
         "says": ["could you tell me about the history of rome", "check my order",
-                 "eight seven two five four three two one", "no", "eight zero zero five three one nine two", "yes",
+                 "eight seven two five four three two one", "no", "four six nine zero three one nine two", "yes",
                  "goodbye"],
     },
     "barge-in-rms": {
-        "voice": "rms", "level": -19, "stretch": 0.95,
-        "says": ["talk to a person", "yes please"],
+        "voice": "rms", "level": -19, "stretch": 0.95, "expect": TRANSFERRED,
+        "says": ["talk to a person"],
     },
     "order-status-espeak": {
-        "voice": "en-us", "level": -21,
-        "says": ["check my order", "one two three four five two seven eight", "yes", "goodbye"],
+        "voice": "en-us", "level": -21, "expect": {**TOLD, "order": "12345678"},
+        "says": ["check my order", "one two three four five six seven eight", "yes", "goodbye"],
+    },
+    # Voices that taught the recognizer nothing.
+    "order-status-kal": {
+        "voice": "kal", "level": -23, "mulaw": True, "expect": {**TOLD, "order": "80564917"},
+        "says": ["order status", "eight zero five six four nine one seven", "correct", "no thanks"],
+    },
+    "order-status-british": {
+        "voice": "en-gb", "level": -20, "expect": {**TOLD, "order": "30762914"},
+        "says": ["where is my parcel", "three zero seven six two nine one four", "that is correct", "no thank you"],
+    },
+    "return-espeak-f3": {
+        "voice": "en-us+f3", "level": -21, "expect": {**RETURNED, "order": "70819264"},
+        "says": ["i want to return an item", "seven zero eight one nine two six four", "yes", "yes", "that is all thank you"],
+    },
+    "person-scottish": {
+        "voice": "en-gb-scotland", "level": -19, "expect": TRANSFERRED,
+        "says": ["can i speak to someone"],
+    },
+    "order-status-espeak-m5": {
+        "voice": "en-us+m5", "level": -26, "mulaw": True, "expect": {**TOLD, "order": "51964203"},
+        "says": ["when will my order arrive", "five one nine six four two zero three", "yes please", "goodbye"],
     },
     "order-status-mandarin": {
         "voice": "cmn-latn-pinyin", "level": -21,
@@ -89,7 +118,7 @@ def speak(voice, text, stretch=1.0):
     """Samples and rate, as the synthesizer made them."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "speech.wav")
-        if voice in ("en-us", "cmn-latn-pinyin"):
+        if voice not in FLITE:
             command = ["espeak-ng", "-v", voice, "-s", str(round(155 / stretch)), "-w", path, text]
         else:
             command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch}", "-t", text, "-o", path]
@@ -139,7 +168,7 @@ def mulaw(sample):
     return (value if sample >= 0 else -value) * 4
 
 
-def assemble(path, says, level, stretch=1.0, snr=None, seed=0, through_mulaw=False):
+def assemble(path, says, level, stretch=1.0, snr=None, seed=0, through_mulaw=False, expect=None):
     """One WAV of `says` = [(voice, text)], 1.2 s of digital silence before, between and after."""
     chance = random.Random(seed)
     samples, utterances = [0.0] * SILENCE, []
@@ -154,14 +183,15 @@ def assemble(path, says, level, stretch=1.0, snr=None, seed=0, through_mulaw=Fal
         samples += [0.0] * SILENCE
     if through_mulaw:
         samples = [mulaw(s) for s in samples]
-    write(path, samples, {"level_dbfs": level, "snr_db": snr, "mulaw": through_mulaw, "utterances": utterances})
+    write(path, samples, {"level_dbfs": level, "snr_db": snr, "mulaw": through_mulaw,
+                           **({"expect": expect} if expect else {}), "utterances": utterances})
     print(path)
 
 
 def main():
     for name, call in CALLS.items():
         assemble(name, [(call["voice"], text) for text in call["says"]], call["level"], call.get("stretch", 1.0),
-                 call.get("snr"), call.get("seed", 0), call.get("mulaw", False))
+                 call.get("snr"), call.get("seed", 0), call.get("mulaw", False), call.get("expect"))
     for folder, sentences in (("out-of-grammar", OUT_OF_GRAMMAR), ("out-of-grammar-test", OUT_OF_GRAMMAR_TEST)):
         os.makedirs(folder, exist_ok=True)
         for number, (voice, text) in enumerate(sentences, 1):

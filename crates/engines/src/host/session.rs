@@ -14,7 +14,7 @@ use super::place::Order;
 use super::pool::{Inner, Place};
 
 /// Frames from before the onset of speech that belong to the utterance: the detector needs some to be sure.
-const PRE_ROLL_FRAMES: usize = 15;
+const PRE_ROLL_FRAMES: usize = 30;
 /// Frames that may wait for the child: 1.3 s. The oldest is dropped beyond them.
 const AUDIO_FRAMES: usize = 64;
 

@@ -1,0 +1,121 @@
+//! The recorded callers of audio-samples are understood and served.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use offhook_caller::reflector::Reflector;
+use serde_json::Value;
+
+use crate::common::{Calling, OnTheLine, Setup, alone, program, repository, skip, until_within};
+
+/// Calls at a time: more would be late on two processors.
+const AT_ONCE: usize = 5;
+
+#[test]
+fn every_recorded_caller_is_served_as_its_file_says() {
+    if !std::path::Path::new(model()).exists() {
+        return skip("samples", "pocketsphinx-en-us is not installed");
+    }
+    let _turn = alone();
+    let orders = Orders::start();
+    let agent = Reflector::start([127, 0, 0, 1].into(), false).unwrap();
+    let server = Setup::new()
+        .config(&format!(
+            "[bots.config]\norder_service = \"{}\"\n\n[bots.targets]\nagents = \"{}\"\n",
+            orders.url,
+            agent.uri()
+        ))
+        .start();
+    until_within(Duration::from_secs(30), "warm engines", || {
+        (server.api.get("/readyz").body["ready"] == true).then_some(())
+    });
+    let samples = expectations();
+    assert!(samples.len() >= 12, "{} samples say what comes out", samples.len());
+    let began = Instant::now();
+
+    let mut wrong = Vec::new();
+    for group in samples.chunks(AT_ONCE) {
+        let calls: Vec<(&(String, Value), OnTheLine)> = group
+            .iter()
+            .map(|sample| {
+                let wav = format!("{}.wav", sample.0);
+                (sample, Calling::to(&server, "after-sales").from(&sample.0).audio(&wav).start())
+            })
+            .collect();
+        for ((name, expected), call) in calls {
+            let ended = call.finish();
+            let record = server.api.ended_call_from(name);
+            if let Some(why) = difference(&record, expected) {
+                wrong.push(format!("{name}: {why}\n{:#}\n{}", record["transcript"], ended.said));
+            }
+        }
+    }
+
+    eprintln!("{} recorded callers in {:?}", samples.len(), began.elapsed());
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), samples.len(), wrong.join("\n"));
+}
+
+fn model() -> &'static str {
+    "/usr/share/pocketsphinx/model/en-us/en-us"
+}
+
+/// What of the record is not as the sample's file says.
+fn difference(record: &Value, expected: &Value) -> Option<String> {
+    for member in ["cause", "outcome"] {
+        if record[member] != expected[member] {
+            return Some(format!("{member} is {}, not {}", record[member], expected[member]));
+        }
+    }
+    let order = expected["order"].as_str()?;
+    let words: Vec<&str> = order.bytes().map(|digit| DIGITS[usize::from(digit - b'0')]).collect();
+    let spoken = format!("order {}, {}", words[..4].join(" "), words[4..].join(" "));
+    let told = record["transcript"].as_array().into_iter().flatten().any(|line| {
+        line[0] == "bot" && line[1].as_str().is_some_and(|text| text.contains(&spoken))
+    });
+    (!told).then(|| format!("the bot never spoke of {spoken}"))
+}
+
+const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+
+/// Samples whose file says what must come out, with that.
+fn expectations() -> Vec<(String, Value)> {
+    let mut found: Vec<(String, Value)> = std::fs::read_dir(repository("audio-samples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter_map(|path| {
+            let facts: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            facts.get("expect").cloned().map(|expected| (name, expected))
+        })
+        .collect();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+struct Orders {
+    url: String,
+    child: Child,
+}
+
+impl Orders {
+    fn start() -> Orders {
+        let mut child = Command::new(program())
+            .arg("order-service")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Orders { url: url.trim().to_owned(), child }
+    }
+}
+
+impl Drop for Orders {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
