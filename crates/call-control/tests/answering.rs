@@ -57,6 +57,36 @@ fn an_offer_that_is_no_sdp_is_answered_400() {
 }
 
 #[test]
+fn an_offer_among_the_parts_of_a_body_is_found() {
+    let mut bench = Bench::new();
+
+    let invite = bench.request("INVITE", "Content-Type: multipart/mixed; boundary=b", &in_parts(OFFER));
+
+    assert_eq!(bench.statuses(invite), [200]);
+    assert!(bench.body(invite).contains("RTP/AVP 0 101"), "{}", bench.body(invite));
+    assert_eq!(bench.stream().unwrap().remote_rtp.unwrap().to_string(), "127.0.0.2:30000");
+}
+
+#[test]
+fn parts_without_a_session_description_are_an_invite_without_an_offer() {
+    let mut bench = Bench::new();
+    let parts = in_parts(OFFER).replace("application/sdp", "application/isup");
+
+    let invite = bench.request("INVITE", "Content-Type: multipart/mixed; boundary=b", &parts);
+
+    assert_eq!(bench.statuses(invite), [200]);
+    assert_eq!(bench.stream(), None, "ours went with the 200");
+}
+
+/// The description wrapped as SBCs do it.
+fn in_parts(description: &str) -> String {
+    format!(
+        "--b\r\nContent-Type: application/pidf+xml\r\n\r\n<presence/>\r\n--b\r\nContent-Type: application/sdp\r\n\r\n\
+         {description}\r\n--b--\r\n"
+    )
+}
+
+#[test]
 fn without_an_offer_ours_goes_with_the_200_and_the_answer_comes_with_the_ack() {
     let mut bench = Bench::with(|settings| settings.codecs = vec![LineCodec::Pcmu, LineCodec::Pcma]);
     let invite = bench.invite("");

@@ -31,7 +31,7 @@ impl CallControl {
         self.leg.server = Some(InviteServer::new(transaction, invite.clone(), &tag, Timing::default()));
         self.phase = Phase::Ringing;
         self.start_fact(caller, called, sip_call_id, "inbound", now);
-        self.session.take_offer(&invite.body, invite.headers.content_type().ok().flatten().as_ref());
+        self.session.take_offer(&invite.headers, &invite.body);
         match self.session.prepare_answer(&self.settings) {
             Offer::Usable | Offer::Absent => {}
             Offer::NoCommonCodec => return self.end(EndCause::NoCommonCodec, None, now),

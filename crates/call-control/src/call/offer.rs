@@ -1,7 +1,8 @@
 //! Our side of offer and answer (RFC 3264), and what came of it.
 
 use offhook_call_media::{Direction, LineCodec, StreamSettings};
-use offhook_sip_proto::message::ContentType;
+use offhook_sip_proto::message::Headers;
+use offhook_sip_proto::policy::body_part;
 use offhook_sip_proto::sdp::{self, Codec, LocalCapabilities, NegotiatedStream, SessionDescription};
 use offhook_sip_proto::user_agent::Body;
 use offhook_time::Randomness;
@@ -62,16 +63,13 @@ impl LocalSession {
         }
     }
 
-    /// Reads the body of an INVITE.
-    pub fn take_offer(&mut self, body: &[u8], content_type: Option<&ContentType>) {
-        let is_sdp = content_type.is_none_or(|given| given.accepts("application/sdp"));
-        self.pending = if body.is_empty() {
-            Pending::Absent
-        } else if !is_sdp {
-            Pending::Unreadable
-        } else {
-            SessionDescription::parse(body)
-                .map_or(Pending::Unreadable, |offer| Pending::Offered(Box::new(offer)))
+    /// Reads the body of an INVITE. One without a session description, such as an optional body of another type, is an
+    /// INVITE without an offer.
+    pub fn take_offer(&mut self, headers: &Headers, body: &[u8]) {
+        self.pending = match session_part(headers, body) {
+            None | Some([]) => Pending::Absent,
+            Some(text) => SessionDescription::parse(text)
+                .map_or(Pending::Unreadable, |offer| Pending::Offered(Box::new(offer))),
         };
     }
 
@@ -121,10 +119,11 @@ impl LocalSession {
     }
 
     /// The far end's answer to our offer.
-    pub fn take_answer(&mut self, body: &[u8]) {
+    pub fn take_answer(&mut self, headers: &Headers, body: &[u8]) {
         self.awaits_answer = false;
         let (Some(offer), Some(local)) = (&self.local, &self.capabilities) else { return };
-        let Ok(answer) = SessionDescription::parse(body) else { return };
+        let Some(text) = session_part(headers, body) else { return };
+        let Ok(answer) = SessionDescription::parse(text) else { return };
         if let Ok(stream) = sdp::apply_answer(offer, &answer, local) {
             self.stream = Some(stream);
         }
@@ -173,6 +172,15 @@ impl LocalSession {
             prefer_own_order: true,
             ..LocalCapabilities::g711(settings.local_rtp, self.id)
         }
+    }
+}
+
+/// The session description of a body: the whole of it, or a part (SBCs wrap it together with ISUP or location). A body
+/// whose type is not told or not readable counts as one.
+fn session_part<'a>(headers: &Headers, body: &'a [u8]) -> Option<&'a [u8]> {
+    match headers.content_type() {
+        Ok(Some(_)) => body_part(headers, body, sdp::CONTENT_TYPE),
+        Ok(None) | Err(_) => Some(body),
     }
 }
 

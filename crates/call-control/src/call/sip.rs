@@ -115,7 +115,7 @@ impl CallControl {
             return self.respond(transaction, request, StatusCode::CALL_DOES_NOT_EXIST);
         }
         self.leg.peer = Some(peer);
-        self.session.take_offer(&request.body, request.headers.content_type().ok().flatten().as_ref());
+        self.session.take_offer(&request.headers, &request.body);
         let tag = self.leg.dialog.as_ref().map(|dialog| dialog.id().local_tag.clone()).unwrap_or_default();
         self.leg.server = Some(InviteServer::new(transaction, request.clone(), &tag, Timing::default()));
         match self.session.prepare_answer(&self.settings) {
@@ -150,7 +150,7 @@ impl CallControl {
             return self.send_deferred_bye();
         }
         if self.session.awaits_answer() {
-            self.session.take_answer(&ack.body);
+            self.session.take_answer(&ack.headers, &ack.body);
             if self.session.stream().is_none() {
                 return self.end(EndCause::NoCommonCodec, None, now);
             }
@@ -174,7 +174,7 @@ impl CallControl {
                     if self.phase != Phase::Dialing {
                         continue;
                     }
-                    self.session.take_answer(&response.body);
+                    self.session.take_answer(&response.headers, &response.body);
                     self.phase = Phase::Answered;
                     if self.session.stream().is_none() {
                         self.end(EndCause::NoCommonCodec, None, now);
