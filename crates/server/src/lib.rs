@@ -1,8 +1,8 @@
 //! The live driver: sockets, the clock, threads, configuration, API and storage.
 //!
 //! Everything that decides lives below, in pure crates; this one brings them inputs and carries their outputs out.
-//! Threads: `control` (SIP and decisions), `media-N` (frames), `recognizers`, the bridge's, `storage`, and tokio's for
-//! HTTP.
+//! Threads: `control` (SIP and decisions), `media-N` (frames), `recognizers`, the bridge's, `storage`, `recorder` (call
+//! bundles), and tokio's for HTTP.
 //!
 //! # Queues between threads
 //!
@@ -18,6 +18,7 @@
 //! | caller's audio to recognizers | `worker/speech_uplink.rs` | the oldest frame goes |
 //! | orders to recognizers | `speech/recognizers.rs` | control waits |
 //! | facts to storage | `storage/thread.rs` | new calls get 503 from half full on; at last control waits |
+//! | workers and control to the recorder | `recorder/media_tap.rs`, `recorder/control_tap.rs` | the record is dropped, the bundle shows the gap |
 //! | events to a subscriber | `api/events.rs` | it is cut off with a close frame, never left with a hole |
 //! | bridge, both ways | `engines::websocket` | see PROTOCOL.md |
 //! | orders to engine processes | `engines::host` | the order is refused, the call goes on without its result |
@@ -34,6 +35,7 @@ pub mod control;
 pub mod entropy;
 pub mod metrics_text;
 pub mod panics;
+pub mod recorder;
 pub mod serve;
 pub mod speech;
 pub mod storage;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::api::EventHub;
 use crate::control::{ControlHandle, Snapshot};
+use crate::recorder::RecorderStats;
 use crate::speech::RecognizerHandle;
 use crate::storage::Storage;
 use crate::worker::{BOUNDS_US, SpeechUplink, WorkerHandle};
@@ -25,14 +26,25 @@ pub struct Parts<'a> {
     pub storage: &'a Storage,
     /// Those who listen to events.
     pub events: &'a EventHub,
+    /// The recorder.
+    pub recording: &'a RecorderStats,
 }
 
 /// All of it, in the text format of Prometheus.
 pub fn render(parts: &Parts<'_>) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write(&mut text, parts).and_then(|()| write_queues(&mut text, parts));
+    let _ = write(&mut text, parts)
+        .and_then(|()| write_queues(&mut text, parts))
+        .and_then(|()| write_recording(&mut text, parts.recording));
     text
+}
+
+fn write_recording(text: &mut String, recording: &RecorderStats) -> std::fmt::Result {
+    for (name, kind, help, value) in recording.all() {
+        writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;
+    }
+    Ok(())
 }
 
 /// Every bounded queue between threads. What happens where one is full stands where the queue is made.

@@ -19,6 +19,7 @@ use crate::bots::Bots;
 use crate::cli::ServeArgs;
 use crate::config::{Config, RtpRange};
 use crate::control::{self, ControlConfig, ControlDoor, ControlHandle, SipSockets, ToControl};
+use crate::recorder::{Janitor, Recorder, RecorderStats, Retention};
 use crate::speech::{Engines, Missing, RecognizerHandle, spawn_recognizers};
 use crate::storage::Storage;
 use crate::tools::Tools;
@@ -118,7 +119,13 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let (storage, storage_thread) = Storage::start(&config.data, runtime.handle().clone())
         .with_context(|| format!("storage in {}", config.data.display()))?;
     let readiness = Arc::new(Readiness::default());
-    let server = start_parts(args, &config, bots, sockets, &storage, &readiness, runtime.handle())?;
+    let recording = Arc::new(RecorderStats::default());
+    let retention = Retention { keep_days: config.bundle.keep_days, max_bytes: config.bundle.max_bytes };
+    let janitor = Janitor::start(config.data.clone(), retention, Arc::clone(&recording))
+        .context("the thread that removes old bundles")?;
+    let recorder = start_recorder(&config, &recording)?;
+    let around = Around { storage: &storage, recorder: recorder.as_ref(), readiness: &readiness };
+    let server = start_parts(args, &config, bots, sockets, around, runtime.handle())?;
     let state = ApiState {
         control: server.control.clone(),
         storage: storage.clone(),
@@ -129,6 +136,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         workers: server.workers.clone(),
         heard: Arc::clone(&server.heard),
         recognizers: server.recognizers.clone(),
+        recording,
+        data: config.data.clone(),
     };
     let api = listener.local_addr().context("the API's address")?;
     let http = runtime.spawn(async move { axum::serve(listener, router(state)).await });
@@ -137,6 +146,10 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let drain = config.drain_timeout;
     runtime.block_on(wait_for_the_end(&server.control, &readiness, drain))?;
     server.stop();
+    if let Some(recorder) = recorder {
+        recorder.stop();
+    }
+    drop(janitor);
     http.abort();
     storage.flush();
     drop(storage);
@@ -157,15 +170,32 @@ struct Server {
     recognizers: RecognizerHandle,
 }
 
+/// What calls leave behind, and where it is told what is missing.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    storage: &'a Storage,
+    recorder: Option<&'a Recorder>,
+    readiness: &'a Arc<Readiness>,
+}
+
+/// `None` where no call is to be recorded.
+fn start_recorder(config: &Config, stats: &Arc<RecorderStats>) -> anyhow::Result<Option<Recorder>> {
+    if !config.records_any() {
+        return Ok(None);
+    }
+    let (data, stats) = (config.data.clone(), Arc::clone(stats));
+    Recorder::start(&config.bundle, data, &config.hash, config.workers, stats).context("recorder").map(Some)
+}
+
 fn start_parts(
     args: &ServeArgs,
     config: &Arc<Config>,
     bots: Bots,
     sockets: SipSockets,
-    storage: &Storage,
-    readiness: &Arc<Readiness>,
+    around: Around<'_>,
     runtime: &tokio::runtime::Handle,
 ) -> anyhow::Result<Server> {
+    let Around { storage, recorder, readiness } = around;
     let program = std::env::current_exe().context("this program's own path")?;
     if config.realtime == Some(true) {
         require_realtime()?;
@@ -204,6 +234,7 @@ fn start_parts(
             speech: Arc::clone(&heard),
             bridge: bridge.clone(),
             realtime: config.realtime != Some(false),
+            tap: recorder.and_then(|recorder| recorder.media_tap(number)),
             calls: CALLS_PER_WORKER,
         };
         worker_threads.push(worker::spawn(worker).context("media worker")?);
@@ -220,6 +251,7 @@ fn start_parts(
         bridge,
         storage: storage.clone(),
         events: events.clone(),
+        tap: recorder.map(|recorder| recorder.tap.clone()),
         allow_planted_panics: args.allow_planted_panics,
         calls_per_worker: CALLS_PER_WORKER,
     };

@@ -1,6 +1,7 @@
 //! `/v1/calls`.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -9,13 +10,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use offhook_call_control::{CallRecord, Command, CommandId};
 use offhook_call_media::LegId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::ApiState;
 use super::body::{Body, LONGEST_NAME, LONGEST_URI, one_line};
 use super::error::ApiError;
 use crate::control::{CommandReply, Dial};
+use crate::recorder::bundle_path;
 
 /// Ids stand in events and records, and calls remember them: a client's own UUID fits many times.
 const LONGEST_COMMAND_ID: usize = 128;
@@ -27,6 +29,15 @@ pub(super) struct ListQuery {
     state: Option<String>,
     /// Most ended calls, 1 to 1000.
     limit: Option<i64>,
+}
+
+/// A call's record, and where its bundle is while there is one.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownCall {
+    #[serde(flatten)]
+    record: CallRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<PathBuf>,
 }
 
 pub(super) async fn list(
@@ -65,9 +76,12 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-) -> Result<Json<CallRecord>, ApiError> {
+) -> Result<Json<ShownCall>, ApiError> {
     let record = state.storage.call(&id).await.map_err(|error| ApiError::internal(error.to_string()))?;
-    record.map(Json).ok_or_else(|| ApiError::no_such_call(&id))
+    let record = record.ok_or_else(|| ApiError::no_such_call(&id))?;
+    let path = bundle_path(&state.data, &record.call_id, record.started_unix_ms);
+    let bundle = tokio::fs::try_exists(&path).await.unwrap_or(false).then_some(path);
+    Ok(Json(ShownCall { record, bundle }))
 }
 
 #[derive(Debug, Deserialize)]

@@ -88,6 +88,7 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> String {
         recognizers: &state.recognizers,
         storage: &state.storage,
         events: &state.events,
+        recording: &state.recording,
     });
     state.metrics.render() + &own
 }

@@ -13,6 +13,7 @@ pub use auth::ApiKey;
 pub use events::EventHub;
 pub use health::Readiness;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -21,6 +22,7 @@ use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::control::ControlHandle;
+use crate::recorder::RecorderStats;
 use crate::speech::RecognizerHandle;
 use crate::storage::Storage;
 use crate::worker::{SpeechUplink, WorkerHandle};
@@ -46,6 +48,10 @@ pub struct ApiState {
     pub heard: Arc<SpeechUplink>,
     /// The orders to the recognizers, for their number.
     pub recognizers: RecognizerHandle,
+    /// What the recorder counts.
+    pub recording: Arc<RecorderStats>,
+    /// The data folder, where bundles stand.
+    pub data: PathBuf,
 }
 
 /// All routes.

@@ -9,9 +9,12 @@ use std::time::Duration;
 use offhook_call_control::{Limits, OutboundPolicy, TrunkPolicy};
 use offhook_call_media::LineCodec;
 use offhook_sip_proto::message::Uri;
+use sha2::{Digest, Sha256};
 
 use super::place::{self, Wrong};
-use super::{ConfigFile, Nat, RouteRule, RtpRange, Secret, TrunkConfig, route, trunk, value};
+use super::{
+    BundleConfig, ConfigFile, Nat, RouteRule, RtpRange, Secret, TrunkConfig, bundle, route, trunk, value,
+};
 
 /// Most child processes of one native engine.
 const MOST_PROCESSES: usize = 16;
@@ -65,6 +68,10 @@ pub struct Config {
     pub api_key: Option<Secret>,
     /// Data folder.
     pub data: PathBuf,
+    /// Recording of calls.
+    pub bundle: BundleConfig,
+    /// SHA-256 of the file's text, in hexadecimal digits; empty where there is none.
+    pub hash: String,
     /// Limits of a call.
     pub limits: Limits,
     /// How long SIGTERM waits.
@@ -158,6 +165,7 @@ impl Config {
             what: wrong.what().to_owned(),
         })?;
         config.file = name.into();
+        config.hash = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
         for (index, route) in config.routes.iter_mut().enumerate() {
             let bot = Wrong::new(&["route", &index.to_string(), "bot"], "");
             route.place = bot.called(format!("route {}", index + 1)).place(text);
@@ -201,6 +209,8 @@ impl Config {
             api: file.api.listen,
             api_key: file.api.key.clone(),
             data: data(&file.storage.data)?,
+            bundle: bundle::check(&file.bundle)?,
+            hash: String::new(),
             limits,
             drain_timeout: value::seconds(&["limits", "drain_timeout"], file.limits.drain_timeout, 0.0)?,
             max_calls: value::calls(&["limits", "calls"], file.limits.calls)?,
@@ -229,6 +239,16 @@ impl Config {
     pub fn trunk_at(&self, address: IpAddr) -> Option<usize> {
         let name = &self.outbound.trunk_of(address)?.name;
         self.trunks.iter().position(|trunk| trunk.name == *name)
+    }
+
+    /// Whether a call of this route is recorded, or one that no route let in.
+    pub fn records(&self, route: Option<usize>) -> bool {
+        route.and_then(|index| self.routes.get(index)?.record).unwrap_or(self.bundle.record)
+    }
+
+    /// Whether any call may be recorded.
+    pub fn records_any(&self) -> bool {
+        self.bundle.record || self.routes.iter().any(|route| route.record == Some(true))
     }
 
     /// What a call by a trunk is told, or one that is no trunk's.

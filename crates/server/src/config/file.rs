@@ -24,6 +24,8 @@ pub struct ConfigFile {
     pub api: ApiSection,
     /// `[storage]`
     pub storage: StorageSection,
+    /// `[bundle]`
+    pub bundle: BundleSection,
     /// `[limits]`
     pub limits: LimitsSection,
     /// `[engine]`
@@ -136,6 +138,28 @@ impl Default for StorageSection {
     }
 }
 
+/// `[bundle]`: calls as files that are replayed and opened in Wireshark.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BundleSection {
+    /// `on` or `off`: whether calls are recorded where their route says nothing.
+    pub record: String,
+    /// `hash` or `full`: what is kept of the RTP that we send.
+    pub egress: String,
+    /// 64 hexadecimal digits with which bundles are encrypted; absent = they are not.
+    pub key: Option<Secret>,
+    /// Days after which a bundle is removed.
+    pub keep_days: i64,
+    /// GiB of bundles beyond which the oldest are removed.
+    pub max_gib: f64,
+}
+
+impl Default for BundleSection {
+    fn default() -> Self {
+        BundleSection { record: "off".into(), egress: "hash".into(), key: None, keep_days: 30, max_gib: 20.0 }
+    }
+}
+
 /// `[limits]`: seconds unless the name says otherwise.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -228,6 +252,8 @@ pub struct RouteSection {
     pub calls: Option<usize>,
     /// `immediately` or `api`.
     pub answer: Option<String>,
+    /// `on` or `off`: whether its calls are recorded; absent = as `bundle.record` says.
+    pub record: Option<String>,
 }
 
 /// `[[trunk]]`: what it does not say is as for everybody.

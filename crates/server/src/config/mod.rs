@@ -3,6 +3,7 @@
 //! Unknown keys are refused; a wrong value is named with its place and its remedy; secrets may be `env:NAME` or
 //! `file:PATH`. Everything has a default, so no file is needed. Command-line options win over the file.
 
+mod bundle;
 mod check;
 #[cfg(test)]
 mod check_tests;
@@ -13,10 +14,11 @@ mod secret;
 mod trunk;
 mod value;
 
+pub use bundle::BundleConfig;
 pub use check::{Config, ConfigError, Line};
 pub use file::{
-    AddressSection, ApiSection, BotsSection, ConfigFile, EngineSection, LimitsSection, MediaSection,
-    RouteSection, SipSection, StorageSection, TrunkLimits, TrunkMedia, TrunkSection,
+    AddressSection, ApiSection, BotsSection, BundleSection, ConfigFile, EngineSection, LimitsSection,
+    MediaSection, RouteSection, SipSection, StorageSection, TrunkLimits, TrunkMedia, TrunkSection,
 };
 pub use route::RouteRule;
 pub use secret::Secret;

@@ -20,6 +20,8 @@ pub struct RouteRule {
     pub calls: Option<usize>,
     /// When it is answered.
     pub answer: AnswerPolicy,
+    /// Whether its calls are recorded, where it says so itself.
+    pub record: Option<bool>,
     /// Where its bot is named in the file.
     pub place: String,
 }
@@ -71,6 +73,7 @@ fn check_one(route: &RouteSection) -> Result<RouteRule, Wrong> {
         bot: route.bot.clone(),
         calls: value::calls(&["calls"], route.calls)?,
         answer,
+        record: route.record.as_deref().map(|record| value::on_off(&["record"], record)).transpose()?,
         place: String::new(),
     })
 }

@@ -88,6 +88,10 @@ pub(super) fn one_of<'a>(path: &[&str], value: &'a str, allowed: &[&str]) -> Res
     }
 }
 
+pub(super) fn on_off(path: &[&str], value: &str) -> Result<bool, Wrong> {
+    Ok(one_of(path, value, &["on", "off"])? == "on")
+}
+
 pub(super) fn nat(path: &[&str], value: &str) -> Result<Nat, Wrong> {
     Ok(if one_of(path, value, &["sdp", "learn"])? == "learn" { Nat::Learn } else { Nat::Sdp })
 }

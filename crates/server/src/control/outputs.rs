@@ -25,8 +25,12 @@ impl Control {
         // One that is over, or was buried, has nothing to say any more: its media half may still report.
         let Some(call) = self.calls.get_mut(&key).filter(|call| !call.ended) else { return };
         let planted = call.panic_planted.is_due();
+        let tap = self.tap.as_ref().filter(|_| call.recorded);
         let finished = catch_unwind(AssertUnwindSafe(|| {
-            call.control.handle(input, now);
+            match tap {
+                Some(tap) => call.handle_recorded(input, tap, key, now),
+                None => call.control.handle(input, now),
+            }
             assert!(!planted, "a panic was planted in this call");
         }));
         if finished.is_err() {
@@ -35,6 +39,9 @@ impl Control {
         loop {
             let Some(call) = self.calls.get_mut(&key) else { return };
             let Some(output) = call.control.poll_output() else { break };
+            if let Some(tap) = self.tap.as_ref().filter(|_| call.recorded) {
+                call.record_output(&output, tap, key, now);
+            }
             self.perform(key, output, now);
         }
         let Some(call) = self.calls.get_mut(&key) else { return };
@@ -297,6 +304,9 @@ impl Control {
         self.recognizers.close(key);
         self.tools.cancel_all(key);
         if let Some(call) = self.calls.remove(&key) {
+            if let (Some(tap), true) = (&self.tap, call.recorded) {
+                tap.closed(key);
+            }
             if let Some(due) = call.due {
                 self.timers.remove(&(due, key));
             }

@@ -31,6 +31,7 @@ use crate::api::EventHub;
 use crate::bots::Bots;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::recorder::{ControlTap, Sip};
 use crate::speech::{Engines, RecognizerHandle};
 use crate::storage::Storage;
 use crate::tools::Tools;
@@ -67,6 +68,8 @@ pub struct ControlConfig {
     pub storage: Storage,
     /// Events.
     pub events: EventHub,
+    /// Recorder, where calls may be recorded.
+    pub tap: Option<ControlTap>,
     /// Whether `X-Offhook-Test` may plant panics.
     pub allow_planted_panics: bool,
     /// The most calls of one worker.
@@ -158,6 +161,7 @@ pub(super) struct Control {
     pub bridge: Option<BridgeHub>,
     pub storage: Storage,
     pub events: EventHub,
+    pub tap: Option<ControlTap>,
     pub allow_planted_panics: bool,
     pub endpoint: Endpoint,
     // Boxed: half of a tree grown in order is empty places.
@@ -232,7 +236,7 @@ impl Control {
             watched_command: None,
             command_outcome: None,
             command_memory: CommandMemory::default(),
-            connections: TcpConnections::new(local),
+            connections: TcpConnections::new(local, config.tap.clone()),
             clock,
             poll: door.poll,
             inbox: door.inbox,
@@ -251,6 +255,7 @@ impl Control {
             bridge: config.bridge,
             storage: config.storage,
             events: config.events,
+            tap: config.tap,
             allow_planted_panics: config.allow_planted_panics,
         })
     }
@@ -267,6 +272,9 @@ impl Control {
                 tracing::error!(%error, "the control thread cannot wait for its sockets");
             }
             let now = self.clock.now();
+            if let Some(tap) = &self.tap {
+                tap.begin_tick(now);
+            }
             for event in &events {
                 match event.token() {
                     UDP => udp_is_ready = true,
@@ -309,6 +317,7 @@ impl Control {
             match self.udp.recv_from(buffer) {
                 Ok((length, remote)) => {
                     let peer = Peer { protocol: Transport::Udp, local: self.local, remote, connection: None };
+                    self.record_sip(true, &peer, &buffer[..length]);
                     self.endpoint.handle_datagram(&buffer[..length], peer, now);
                     self.pump(now);
                 }
@@ -331,7 +340,18 @@ impl Control {
         }
     }
 
+    fn record_sip(&self, inbound: bool, peer: &Peer, bytes: &[u8]) {
+        if let Some(tap) = &self.tap {
+            let connection = match peer.protocol {
+                Transport::Udp => None,
+                Transport::Tcp => Some(peer.connection.map_or(0, |connection| connection.0)),
+            };
+            tap.sip(&Sip { inbound, connection, local: peer.local, remote: peer.remote, bytes });
+        }
+    }
+
     fn send(&mut self, transmit: &Transmit, now: Time) {
+        self.record_sip(false, &transmit.peer, &transmit.bytes);
         match transmit.peer.protocol {
             Transport::Udp => {
                 if let Err(error) = self.udp.send_to(&transmit.bytes, transmit.peer.remote)

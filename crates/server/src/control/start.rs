@@ -16,6 +16,7 @@ use super::call::ControlCall;
 use super::handle::Dial;
 use super::run::Control;
 use crate::config::Nat;
+use crate::recorder::Opening;
 use crate::worker::{MediaHalf, PlantedPanic, ToWorker, WorkerCall};
 
 /// What a call begins with.
@@ -154,12 +155,19 @@ impl Control {
         };
         let jitter =
             if self.config.prefer_loss_free { JitterPreference::Loss } else { JitterPreference::Delay };
-        let media = CallMedia::new(media_settings(&settings, source, jitter), now);
+        let media = media_settings(&settings, source, jitter);
         let key = self.next_key;
         self.next_key += 1;
+        let tap = self.tap.as_ref().filter(|_| self.config.records(route));
+        let recorded = tap.is_some();
+        if let Some(tap) = tap {
+            let (settings, media, egress) = (settings.clone(), media.clone(), self.config.bundle.egress);
+            tap.open(Opening { call: key, settings, media, opened_at: now, egress });
+        }
+        let media = CallMedia::new(media, now);
         let recognized = has_recognizer && matches!(settings.role, Role::Bot(_));
         let slot = self.slots[worker].take();
-        let half = MediaHalf::new(key, media, recognized);
+        let half = MediaHalf::new(key, media, recognized, recorded);
         self.workers[worker].send(ToWorker::Open(slot, Box::new(WorkerCall { sockets, half })));
         let id = settings.call_id.clone();
         self.keys.insert(id.clone(), key);
@@ -177,6 +185,9 @@ impl Control {
             bridge: None,
             obituary: None,
             facts: 0,
+            recorded,
+            step: 0,
+            lost_output: false,
             ended: false,
             panic_planted: PlantedPanic::default(),
         });
@@ -205,6 +216,7 @@ impl Control {
 
     /// Tests plant a panic by a header, where the command line allows that: `panic-media 200` fails the media half at
     /// its 200th input, `panic-control 2` the control half at its second; without a number it is the first.
+    /// `stall-recorder 5000` lets the recorder stop for so many milliseconds, as a slow disk would.
     fn plant_panic(&mut self, key: u64, request: &Request) {
         if !self.allow_planted_panics {
             return;
@@ -216,6 +228,7 @@ impl Control {
         match half {
             "panic-media" => self.workers[call.worker].send(ToWorker::PlantPanic(call.slot, input)),
             "panic-control" => call.panic_planted = PlantedPanic::at(input),
+            "stall-recorder" => self.tap.iter().for_each(|tap| tap.stall(u64::from(input))),
             _ => {}
         }
     }

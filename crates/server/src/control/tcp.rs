@@ -9,6 +9,8 @@ use mio::{Interest, Registry, Token};
 use offhook_sip_proto::endpoint::{ConnectionId, Endpoint, Peer, Transmit, Transport};
 use offhook_time::Time;
 
+use crate::recorder::{ControlTap, Sip};
+
 /// Tokens below this one belong to the sockets that listen.
 pub(super) const FIRST_CONNECTION: usize = 16;
 
@@ -31,11 +33,13 @@ pub(super) struct TcpConnections {
     local: SocketAddr,
     open: BTreeMap<u64, Connection>,
     next: u64,
+    tap: Option<ControlTap>,
 }
 
 impl TcpConnections {
-    pub fn new(local: SocketAddr) -> Self {
-        TcpConnections { local, open: BTreeMap::new(), next: FIRST_CONNECTION as u64 }
+    /// None so far; what comes by them is told to the recorder.
+    pub fn new(local: SocketAddr, tap: Option<ControlTap>) -> Self {
+        TcpConnections { local, open: BTreeMap::new(), next: FIRST_CONNECTION as u64, tap }
     }
 
     /// Takes every connection that waits.
@@ -113,7 +117,14 @@ impl TcpConnections {
             let Some(connection) = self.open.get_mut(&number) else { return };
             match connection.stream.read(&mut buffer) {
                 Ok(0) => return self.close(number, endpoint, now),
-                Ok(length) => endpoint.handle_stream(ConnectionId(number), &buffer[..length], now),
+                Ok(length) => {
+                    let (bytes, remote) = (&buffer[..length], connection.peer.remote);
+                    if let Some(tap) = &self.tap {
+                        let connection = Some(number);
+                        tap.sip(&Sip { inbound: true, connection, local: self.local, remote, bytes });
+                    }
+                    endpoint.handle_stream(ConnectionId(number), bytes, now);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return self.close(number, endpoint, now),
@@ -181,6 +192,7 @@ impl TcpConnections {
     fn close(&mut self, number: u64, endpoint: &mut Endpoint, now: Time) {
         // Dropping the stream takes it out of the poll.
         if self.open.remove(&number).is_some() {
+            self.tap.iter().for_each(|tap| tap.disconnected(number));
             endpoint.connection_closed(ConnectionId(number), now);
         }
     }

@@ -8,10 +8,11 @@ use crossbeam_queue::ArrayQueue;
 use offhook_audio::Frame;
 use offhook_call_media::{CallMedia, Input, LegId, MediaCommand, MediaEvent, Outputs};
 use offhook_engines::websocket::BridgeUplink;
-use offhook_time::Time;
+use offhook_time::{Step, StepSink, Time};
 
 use super::run::WorkerConfig;
 use super::{FromWorker, HeardFrame, MediaSockets};
+use crate::recorder::MediaTap;
 
 /// The worker's end of a bridge.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct MediaHalf {
     pub media: CallMedia,
     /// Whether a recognizer listens.
     pub recognized: bool,
+    /// Whether it is recorded.
+    pub recorded: bool,
     /// The application behind the bridge.
     pub bridge: Option<BridgeEnd>,
     rtp_to: Option<SocketAddr>,
@@ -47,22 +50,29 @@ pub struct MediaHalf {
     closed: bool,
     panicked: bool,
     panic_planted: PlantedPanic,
+    /// Counts the inputs, as the machine does.
+    steps: u64,
+    /// The recorder had no room for something that left.
+    lost_sent: bool,
 }
 
 impl MediaHalf {
     /// A half that has had no input yet.
-    pub fn new(key: u64, media: CallMedia, recognized: bool) -> Self {
+    pub fn new(key: u64, media: CallMedia, recognized: bool, recorded: bool) -> Self {
         let due = media.poll_timeout().unwrap_or(Time::MAX);
         MediaHalf {
             key,
             media,
             recognized,
+            recorded,
             bridge: None,
             rtp_to: None,
             due,
             closed: false,
             panicked: false,
             panic_planted: PlantedPanic::default(),
+            steps: 0,
+            lost_sent: false,
         }
     }
 
@@ -100,6 +110,9 @@ impl MediaHalf {
         if let Input::Command(MediaCommand::SetStream { settings, .. }) = &input {
             self.rtp_to = settings.remote_rtp;
         }
+        let tap = worker.tap.as_ref().filter(|_| self.recorded);
+        let mut sink = self.record(tap, &input, now);
+        self.steps += 1;
         let mut told = false;
         let finished = catch_unwind(AssertUnwindSafe(|| {
             assert!(!self.panic_planted.is_due(), "a panic was planted in this call");
@@ -112,8 +125,10 @@ impl MediaHalf {
                 worker,
                 told: &mut told,
                 closed: &mut self.closed,
+                tap,
+                lost_sent: &mut self.lost_sent,
             };
-            self.media.handle(input, &mut outputs, now);
+            self.media.handle_recorded(input, &mut outputs, &mut sink, now);
             self.due = self.media.poll_timeout().unwrap_or(Time::MAX);
         }));
         if finished.is_err() {
@@ -121,6 +136,39 @@ impl MediaHalf {
             return true;
         }
         told
+    }
+
+    /// Where this input is recorded. Audio of a synthesizer is recorded here: it is shared instead of encoded.
+    fn record<'a>(&mut self, tap: Option<&'a MediaTap>, input: &Input<'_>, now: Time) -> StepTap<'a> {
+        let mut step = StepTap { call: self.key, tap };
+        let Some(tap) = tap else { return step };
+        if std::mem::take(&mut self.lost_sent) {
+            // Who reads the bundle sees that something is missing by the steps, so one of them goes too.
+            tap.left_out();
+            step.tap = None;
+        } else if let Input::Speech { utterance, chunk } = input {
+            tap.speech(self.key, self.steps, *utterance, chunk, now);
+            step.tap = None;
+        }
+        step
+    }
+}
+
+/// Takes the steps of one call; of one that is not recorded it takes none.
+struct StepTap<'a> {
+    call: u64,
+    tap: Option<&'a MediaTap>,
+}
+
+impl StepSink for StepTap<'_> {
+    fn record(&mut self, step: Step<'_>) {
+        if let Some(tap) = self.tap {
+            tap.step(self.call, step);
+        }
+    }
+
+    fn is_recording(&self) -> bool {
+        self.tap.is_some()
     }
 }
 
@@ -152,17 +200,29 @@ struct CallOutputs<'a> {
     worker: &'a WorkerConfig,
     told: &'a mut bool,
     closed: &'a mut bool,
+    tap: Option<&'a MediaTap>,
+    lost_sent: &'a mut bool,
+}
+
+impl CallOutputs<'_> {
+    fn sent(&mut self, leg: LegId, rtcp: bool, to: SocketAddr, packet: &[u8]) {
+        if let Some(tap) = self.tap {
+            *self.lost_sent |= !tap.sent(self.key, leg, rtcp, to, packet);
+        }
+    }
 }
 
 impl Outputs for CallOutputs<'_> {
-    fn rtp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
+    fn rtp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
         send(&self.sockets.rtp, packet, to);
+        self.sent(leg, false, to, packet);
     }
 
-    fn rtcp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
+    fn rtcp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
         // With rtcp-mux both share a port (RFC 5761).
         let socket = if *self.rtp_to == Some(to) { &self.sockets.rtp } else { &self.sockets.rtcp };
         send(socket, packet, to);
+        self.sent(leg, true, to, packet);
     }
 
     fn caller_audio(&mut self, frame: &Frame, _in_utterance: bool) {

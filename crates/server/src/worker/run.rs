@@ -17,6 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 use super::{FromWorker, Slot, SpeechUplink, ToWorker, WayBack, WorkerCall, WorkerHandle};
 use crate::clock::Clock;
+use crate::recorder::MediaTap;
 
 /// Below this many calls a tick is 1 ms, above it 2 ms: a wake costs the same for few calls as for many.
 const CALLS_OF_A_SHORT_TICK: usize = 300;
@@ -51,6 +52,8 @@ pub struct WorkerConfig {
     pub bridge: Option<BridgeHub>,
     /// Whether to ask for real-time priority.
     pub realtime: bool,
+    /// The way to the recorder, where calls may be recorded.
+    pub tap: Option<MediaTap>,
     /// The most calls it is given; room for them is taken at the start.
     pub calls: usize,
 }
@@ -110,6 +113,9 @@ impl Worker {
             if self.live > 0 {
                 self.config.handle.health.note(now.since(tick));
             }
+            if let Some(tap) = &self.config.tap {
+                tap.begin_tick(now);
+            }
             self.config.control.catch_up();
             let mut told = self.take_messages(now);
             told |= self.read_sockets(now);
@@ -152,7 +158,9 @@ impl Worker {
         }
         // Ticks that were slept through are not made up for.
         let target = if now > last + length * 2 { now + length } else { last + length };
-        let has_work = self.live > 0 || self.config.control.is_held_up();
+        // With a record in its chunk it wakes to hand that over.
+        let records = self.config.tap.as_ref().is_some_and(MediaTap::holds_any);
+        let has_work = self.live > 0 || records || self.config.control.is_held_up();
         let timeout = has_work.then(|| timespec(target.since(now)));
         let mut fds = [PollFd::new(handle.wake_fd(), PollFlags::IN)];
         let woken = poll(&mut fds, timeout.as_ref()).unwrap_or(0) > 0;
@@ -310,6 +318,9 @@ impl Worker {
         self.live -= 1;
         self.config.handle.calls.store(self.live, Ordering::Relaxed);
         let key = call.half.key;
+        if let (Some(tap), true) = (&self.config.tap, call.half.recorded) {
+            tap.closed(key);
+        }
         let message = if call.half.panicked() {
             FromWorker::Panicked(key, slot, call)
         } else {

@@ -96,6 +96,7 @@ impl Stage {
             speech: SpeechUplink::new(16).unwrap(),
             bridge: None,
             realtime: false,
+            tap: None,
             calls: 16,
         };
         let thread = Some(spawn(config).unwrap());
