@@ -5,6 +5,7 @@
 //! and the database lacks is put in; calls that never ended get the cause `crash`.
 
 mod database;
+mod lock;
 mod recover;
 mod thread;
 

@@ -12,6 +12,7 @@ use offhook_call_control::{CallEvent, CallRecord, Fact};
 use offhook_journal::{Journal, JournalError};
 
 use super::Database;
+use super::lock::FolderLock;
 use super::recover::{Line, records_of};
 
 /// What a power cut may cost at most.
@@ -34,6 +35,12 @@ const UNSTORED: usize = 4096;
 /// Storage cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
+    /// Another server keeps its calls there.
+    #[error("another offhook uses this folder: stop that one, or choose another folder with --data")]
+    InUse,
+    /// Whether another server is there cannot be told.
+    #[error("the file lock: {0}")]
+    Lock(std::io::Error),
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -88,6 +95,7 @@ impl Storage {
         runtime: tokio::runtime::Handle,
         room: usize,
     ) -> Result<(Storage, JoinHandle<()>), StorageError> {
+        let lock = FolderLock::take(folder)?;
         let database = runtime.block_on(Database::open(&folder.join("offhook.db")))?;
         let (mut journal, entries) = Journal::open(&folder.join("journal"))?;
         let left = records_of(&entries);
@@ -119,6 +127,7 @@ impl Storage {
             synced_at: Instant::now(),
             stored_at: Instant::now(),
             alive_at: Instant::now(),
+            _lock: lock,
         };
         let handle = std::thread::Builder::new()
             .name("storage".into())
@@ -224,6 +233,7 @@ struct StorageThread {
     synced_at: Instant,
     stored_at: Instant,
     alive_at: Instant,
+    _lock: FolderLock,
 }
 
 impl StorageThread {

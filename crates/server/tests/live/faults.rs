@@ -76,6 +76,11 @@ const FAULTS: &[Fault] = &[
         shows: &["exit 1", "/dev/null/data cannot be made: choose another with --data"],
     },
     Fault {
+        name: "a data folder that another server uses",
+        provoke: data_in_use,
+        shows: &["exit 1", "storage in ", "another offhook uses this folder", "--data", "first: crash"],
+    },
+    Fault {
         name: "a busy SIP port (UDP)",
         provoke: busy_udp,
         shows: &["exit 1", "SIP cannot listen on", "choose another with --sip", "in use"],
@@ -227,6 +232,22 @@ fn checked_bot_file() -> String {
     )
     .unwrap();
     command(&["bot", "check", &file.display().to_string()])
+}
+
+/// A second server is refused, and what the first has written down outlives its `kill -9`.
+fn data_in_use() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut first = Setup::new().data(&data).start();
+    let call = Calling::to(&first, "echo").from("first").start();
+    first.api.answered_call_from("first");
+
+    let seen = refused(Setup::new().data(&data));
+
+    first.kill();
+    call.abandon();
+    let cause = Setup::new().data(&data).start().api.ended_call_from("first")["cause"].clone();
+    format!("{seen}\nfirst: {}", cause.as_str().unwrap_or_default())
 }
 
 fn busy_udp() -> String {
