@@ -4,6 +4,7 @@
 //! [`Recorder`] (steps, packets and outputs on their way into a [`Writer`](offhook_journal::bundle::Writer)). It must not know sockets, clocks, threads or
 //! files: bundles come as [`Bundle`](offhook_journal::bundle::Bundle)s.
 
+pub mod foreign;
 mod head;
 mod output;
 mod recorder;
