@@ -1,14 +1,21 @@
 //! A call out of its bundle.
 //!
 //! Owns what the bytes of a bundle mean: [`CallHead`] (what both halves were made of), [`EncodedOutput`] and
-//! [`Recorder`] (steps, packets and outputs on their way into a [`Writer`](offhook_journal::bundle::Writer)). It must not know sockets, clocks, threads or
+//! [`Recorder`] (steps, packets and outputs on their way into a [`Writer`](offhook_journal::bundle::Writer)), and [`verify`]
+//! (whether the call does the same again). It must not know sockets, clocks, threads or
 //! files: bundles come as [`Bundle`](offhook_journal::bundle::Bundle)s.
 
 pub mod foreign;
 mod head;
 mod output;
+mod place;
 mod recorder;
+mod report;
+mod verify;
+mod wording;
 
 pub use head::{CallHead, ControlHead, HEAD_VERSION, HeadError, Origin, RoleHead};
 pub use output::{EncodedOutput, decode_fact, decode_output, encode_fact};
 pub use recorder::Recorder;
+pub use report::{Departure, HalfReport, Report};
+pub use verify::verify;

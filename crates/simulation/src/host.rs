@@ -2,6 +2,8 @@
 
 use offhook_call_control::{CallControl, Input, Output, StartedBy, media_settings};
 use offhook_call_media::MediaEvent;
+use offhook_journal::bundle::Direction;
+use offhook_replay::CallHead;
 use offhook_sip_proto::endpoint::{
     CallKey, Endpoint, EndpointConfig, EndpointEvent, Listener, Peer, Transport,
 };
@@ -72,6 +74,7 @@ pub(crate) struct Host {
     pub recording: Recording,
     sip_out: Vec<Vec<u8>>,
     ports_in_use: i32,
+    began: Time,
 }
 
 impl Host {
@@ -94,12 +97,17 @@ impl Host {
             },
             sip_out: Vec::new(),
             ports_in_use: 0,
+            began: Time::ZERO,
             scenario: scenario.clone(),
         }
     }
 
     /// What the API and the far end begin with.
     pub fn start(&mut self, now: Time) {
+        self.began = now;
+        if !self.scenario.standstills.is_empty() {
+            self.watch.stands_still();
+        }
         if let StartedBy::Api { .. } = self.scenario.settings.started_by {
             self.open(now);
             self.control(Input::Dial, now);
@@ -116,15 +124,17 @@ impl Host {
         let control = control.map(|at| self.on_tick(at));
         let media = self.call.as_ref().and_then(|call| call.media.next_wake(&network.rtp_up));
         let arrival = network.sip_up.next_arrival();
-        [control, media, arrival, self.engines.agenda.next(), self.endpoint.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let moments = [control, media, arrival, self.engines.agenda.next(), self.endpoint.poll_timeout()];
+        moments.into_iter().flatten().min().map(|at| self.awake(at))
     }
 
     /// Does everything that is due.
     pub fn wake(&mut self, network: &mut Network, now: Time) {
+        if self.awake(now) > now {
+            return;
+        }
         while let Some((_, datagram)) = network.sip_up.receive(now) {
+            self.recording.steps.sip(Direction::Inbound, &datagram, now);
             self.watch.sip_in(&datagram, now);
             self.endpoint.handle_datagram(&datagram, telephone(), now);
             self.recording.signalling(SignallingInput::Datagram(datagram), now);
@@ -140,6 +150,7 @@ impl Host {
         self.run_timers(now);
         for datagram in self.sip_out.drain(..) {
             self.watch.sip_out(&datagram, now);
+            self.recording.steps.sip(Direction::Outbound, &datagram, now);
             network.sip_down.send(&datagram, now);
         }
     }
@@ -171,6 +182,13 @@ impl Host {
         }
     }
 
+    /// The first moment from `at` on at which our machine does not stand still.
+    pub fn awake(&self, at: Time) -> Time {
+        let spans = self.scenario.standstills.iter();
+        let mut spans = spans.map(|(from, lasts)| (self.began + *from, self.began + *from + *lasts));
+        spans.find(|(from, until)| *from < at && at < *until).map_or(at, |(_, until)| until)
+    }
+
     fn on_tick(&self, at: Time) -> Time {
         let tick = self.scenario.tick.map_or(1, |tick| tick.as_nanos() as u64);
         Time::from_nanos(at.as_nanos().div_ceil(tick) * tick)
@@ -180,6 +198,8 @@ impl Host {
     fn open(&mut self, now: Time) {
         self.ports_in_use += 1;
         self.recording.opened_at = Some(now);
+        let head = CallHead::new(&self.scenario.settings, &self.recording.media, now);
+        self.recording.steps.open(&head);
         let behind_nat = self.scenario.phone.behind_nat;
         let mut source = their_rtp();
         if behind_nat {
@@ -265,6 +285,7 @@ impl Host {
         call.control.handle_recorded(input, &mut self.recording.steps, now);
         while let Some(output) = self.call.as_mut().and_then(|call| call.control.poll_output()) {
             self.hashing.control.value(0, now, &output);
+            self.recording.steps.output(&output);
             self.perform(output, now);
         }
         self.forget_if_over(now);
@@ -318,7 +339,7 @@ impl Host {
         };
         let left = call.media.wake(&mut network.rtp_up, &mut seen, now);
         for packet in left.packets {
-            network.rtp_down.send(&packet, now);
+            network.rtp_down.send(&packet.bytes, now);
         }
         for frame in left.application {
             self.engines.application_hears(&frame, now);

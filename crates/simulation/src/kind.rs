@@ -31,11 +31,13 @@ pub enum Kind {
     Outbound,
     /// Ring time, call time, silence and missing RTP run into their limits.
     Limits,
+    /// Our machine stands still for a while, again and again: time jumps, and everything that waited comes at once.
+    ClockJumps,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Echo,
         Kind::Bridge,
         Kind::Voice,
@@ -50,6 +52,7 @@ impl Kind {
         Kind::Commands,
         Kind::Outbound,
         Kind::Limits,
+        Kind::ClockJumps,
     ];
 
     /// Its name in reports.
@@ -69,6 +72,7 @@ impl Kind {
             Kind::Commands => "commands",
             Kind::Outbound => "outbound",
             Kind::Limits => "limits",
+            Kind::ClockJumps => "clock-jumps",
         }
     }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use offhook_audio::{AudioChunk, Frame};
 use offhook_call_media::{CallMedia, Input, LegId, MediaCommand, MediaEvent, MediaSettings, Outputs};
 use offhook_engine_api::UtteranceId;
-use offhook_journal::StepLog;
 use offhook_testkit::Line;
 use offhook_time::Time;
 
 use crate::digest::Hashing;
+use crate::recording::Steps;
 use crate::watch::Watch;
 
 /// More deadlines at one moment mean a machine that does not move on.
@@ -27,9 +27,17 @@ pub(crate) enum ToMedia {
 /// What left the media half during one wake.
 #[derive(Debug, Default)]
 pub(crate) struct FromMedia {
-    pub packets: Vec<Vec<u8>>,
+    pub packets: Vec<Sent>,
     pub events: Vec<MediaEvent>,
     pub application: Vec<Frame>,
+}
+
+/// A packet that left.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub rtcp: bool,
+    pub to: SocketAddr,
+    pub bytes: Vec<u8>,
 }
 
 /// The media half and its queues.
@@ -45,7 +53,7 @@ pub(crate) struct MediaDriver {
 
 /// What every output is shown to.
 pub(crate) struct Witnesses<'a> {
-    pub steps: &'a mut StepLog,
+    pub steps: &'a mut Steps,
     pub hashing: &'a mut Hashing,
     pub watch: &'a mut Watch,
 }
@@ -135,8 +143,12 @@ impl MediaDriver {
     }
 
     fn step(&mut self, input: Input<'_>, seen: &mut Witnesses<'_>, left: &mut FromMedia, now: Time) {
+        let before = left.packets.len();
         let mut outputs = Seen { hashing: seen.hashing, watch: Some(seen.watch), left, now };
         self.media.handle_recorded(input, &mut outputs, seen.steps, now);
+        for Sent { rtcp, to, bytes } in left.packets.iter().skip(before) {
+            seen.steps.sent(*rtcp, *to, bytes, now);
+        }
     }
 }
 
@@ -156,14 +168,14 @@ impl Outputs for Seen<'_> {
         if let Some(watch) = &mut self.watch {
             watch.rtp(packet, self.now);
         }
-        self.left.packets.push(packet.to_vec());
+        self.left.packets.push(Sent { rtcp: false, to, bytes: packet.to_vec() });
     }
 
     fn rtcp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
         self.hashing.rtp.value(1, self.now, &to);
         self.hashing.rtp.bytes(1, self.now, packet);
         self.hashing.media.bytes(1, self.now, packet);
-        self.left.packets.push(packet.to_vec());
+        self.left.packets.push(Sent { rtcp: true, to, bytes: packet.to_vec() });
     }
 
     fn caller_audio(&mut self, frame: &Frame, in_utterance: bool) {

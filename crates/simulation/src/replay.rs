@@ -24,7 +24,7 @@ pub fn replay(recording: &Recording) -> Option<Digests> {
         sent: Vec::new(),
     };
     let mut signalling = recording.signalling.iter().peekable();
-    for (number, step) in recording.steps.iter().enumerate() {
+    for (number, step) in recording.steps.log.iter().enumerate() {
         while let Some(input) = signalling.next_if(|input| input.after <= number as u64) {
             stage.signalling(input);
         }

@@ -32,6 +32,8 @@ pub struct Scenario {
     pub(crate) network: NetworkPlan,
     /// The drivers wake on this tick; `None` wakes for everything at once.
     pub(crate) tick: Option<Duration>,
+    /// Our side does nothing from each of these moments on for so long; counted from the call's beginning.
+    pub(crate) standstills: Vec<(Duration, Duration)>,
     pub(crate) settings: CallSettings,
     pub(crate) source: MediaSource,
     pub(crate) jitter: JitterPreference,
@@ -99,6 +101,7 @@ impl Scenario {
             Kind::Commands => scenario.commands(&mut draw),
             Kind::Outbound => scenario.outbound(&mut draw),
             Kind::Limits => scenario.limits(&mut draw),
+            Kind::ClockJumps => scenario.clock_jumps(&mut draw),
         }
         scenario
     }
@@ -162,6 +165,7 @@ impl Scenario {
             seed: Seed(draw.0.fork().0),
             network: NetworkPlan { sip, rtp, lost_acks: 0, rubbish: draw.pick(&[0.0, 0.0, 0.01]) },
             tick: draw.pick(&[None, Some(ms(1)), Some(ms(2))]),
+            standstills: Vec::new(),
             settings: CallSettings {
                 call_id: format!("{}-{number}", kind.name()),
                 seed: draw.0.fork(),
@@ -565,6 +569,21 @@ impl Scenario {
                 self.settings.answer = AnswerPolicy::WaitForApi;
                 self.causes = vec![EndCause::NoAnswer];
             }
+        }
+    }
+
+    fn clock_jumps(&mut self, draw: &mut Draw) {
+        match draw.below(3) {
+            0 => self.echo(draw),
+            1 => self.bridge(draw),
+            _ => self.voice(draw),
+        }
+        let mut at = ms(0);
+        for _ in 0..2 + draw.below(4) {
+            at += ms(200 + draw.below(3_000));
+            let jump = ms(draw.pick(&[15, 60, 250, 900, 3_000]) + draw.below(40));
+            self.standstills.push((at, jump));
+            at += jump;
         }
     }
 

@@ -55,7 +55,8 @@ impl Watch {
     pub fn sip_out(&mut self, datagram: &[u8], now: Time) {
         if datagram.starts_with(b"BYE ")
             && !std::mem::replace(&mut self.hung_up, true)
-            && self.left_at.is_some()
+            // What came in the same datagrams as the BYE may have ended the call before it.
+            && self.left_at.is_some_and(|left_at| left_at < now)
         {
             self.violation(now, "a BYE to somebody who has hung up");
         }
@@ -149,6 +150,11 @@ impl Watch {
         if let Err(what) = self.rtp.packet(packet, now) {
             self.violation(now, what);
         }
+    }
+
+    /// Our machine stands still now and then.
+    pub fn stands_still(&mut self) {
+        self.rtp.stands_still = true;
     }
 
     /// Packets of RTP that left.

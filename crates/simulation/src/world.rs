@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use offhook_journal::bundle::Keep;
 use offhook_time::{Randomness, Time};
 
 use crate::host::Host;
 use crate::network::Network;
 use crate::phone::Phone;
+use crate::recording::Tape;
 use crate::{CallReport, Kind, Recording, Scenario};
 
 /// No call of ours takes longer, with everything that follows it.
@@ -35,17 +37,24 @@ impl Simulation {
     pub fn new(scenario: Scenario) -> Self {
         let mut randomness = Randomness::new(scenario.seed);
         let now = Time::from_millis(1_000);
-        let mut host = Host::new(&scenario, &mut randomness);
+        let host = Host::new(&scenario, &mut randomness);
         let mut phone = Phone::new(&scenario.phone, &mut randomness);
         let network = Network::new(scenario.network, &mut randomness);
         phone.start(&mut randomness, now);
-        host.start(now);
         Simulation { scenario, host, phone, network, began: now, now }
+    }
+
+    /// Writes the call's bundle too, in memory. Of what we send it keeps as much as `keep` says.
+    pub fn with_bundle(mut self, keep: Keep) -> Self {
+        let steps = &mut self.host.recording.steps;
+        steps.tape = Some(Tape::new(keep));
+        self
     }
 
     /// Goes from moment to moment until nothing is left to happen.
     pub fn run(mut self) -> (CallReport, Recording) {
         let mut steps = 0;
+        self.host.start(self.now);
         self.exchange();
         while let Some(next) = self.next_moment() {
             if next > self.began + LONGEST || steps > MOST_STEPS {
@@ -66,7 +75,7 @@ impl Simulation {
             network.sip_down.next_arrival(),
             network.rtp_down.next_arrival(),
             // What comes when our half is closed is taken and thrown away.
-            network.rtp_up.next_arrival().map(|at| at + Duration::from_millis(5)),
+            network.rtp_up.next_arrival().map(|at| self.host.awake(at + Duration::from_millis(5))),
         ];
         moments.into_iter().flatten().min()
     }

@@ -1,14 +1,16 @@
 //! Plays simulated calls and prints what each did, one line per call. With `--replay all` every call is run once more
 //! from its own step log; `even` and `odd` do that for half of them. The determinism test starts this program twice and
-//! compares.
+//! compares. `--bundles DIR` writes the bundle of each call. `--bundles DIR` writes each call's bundle too.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use offhook_simulation::{CallReport, Kind, play, replay};
+use offhook_journal::bundle::Keep;
+use offhook_simulation::{CallReport, Kind, Recording, Scenario, Simulation, replay};
 
 struct Options {
     calls: u64,
@@ -17,6 +19,8 @@ struct Options {
     replay: Replay,
     threads: u64,
     verbose: bool,
+    bundles: Option<PathBuf>,
+    keep: Keep,
 }
 
 /// Which calls are run again from their logs.
@@ -52,7 +56,7 @@ impl Replay {
 fn main() -> ExitCode {
     let Some(options) = options() else {
         eprintln!(
-            "simulate [--calls N] [--from N] [--kind NAME] [--threads N] [--replay even|odd|all] [--verbose]"
+            "simulate [--calls N] [--from N] [--kind NAME] [--threads N] [--replay even|odd|all] [--verbose] [--bundles DIR] [--whole]"
         );
         return ExitCode::FAILURE;
     };
@@ -82,12 +86,19 @@ fn main() -> ExitCode {
 fn line(kind: Kind, number: u64, options: &Options) -> String {
     let name = kind.name();
     let played = catch_unwind(|| {
-        let (report, recording) = play(kind, number);
+        let mut simulation = Simulation::new(Scenario::new(kind, number));
+        if options.bundles.is_some() {
+            simulation = simulation.with_bundle(options.keep);
+        }
+        let (report, recording) = simulation.run();
         let again = if options.replay.wants(number) {
             replay(&recording).map_or("unreadable".to_owned(), |digests| digests.to_string())
         } else {
             "-".to_owned()
         };
+        if let Some(folder) = &options.bundles {
+            write_bundle(folder, &report, recording);
+        }
         (report, again)
     });
     match played {
@@ -98,6 +109,18 @@ fn line(kind: Kind, number: u64, options: &Options) -> String {
             tell(&report, &again)
         }
         Err(_) => format!("{name}\t{number}\tpanic\t0\t0\t-\t-\t\tit panicked"),
+    }
+}
+
+/// A call that never began has none.
+fn write_bundle(folder: &Path, report: &CallReport, recording: Recording) {
+    let Some(bundle) = recording.into_bundle() else { return };
+    let file = folder.join(format!("{}-{}.call", report.kind.name(), report.number));
+    let written = bundle
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| std::fs::write(&file, bytes).map_err(|error| error.to_string()));
+    if let Err(error) = written {
+        eprintln!("{}: {error}", file.display());
     }
 }
 
@@ -124,8 +147,16 @@ fn story(report: &CallReport) -> String {
 }
 
 fn options() -> Option<Options> {
-    let mut options =
-        Options { calls: 1, from: 0, kind: None, replay: Replay::None, threads: 1, verbose: false };
+    let mut options = Options {
+        calls: 1,
+        from: 0,
+        kind: None,
+        replay: Replay::None,
+        threads: 1,
+        verbose: false,
+        bundles: None,
+        keep: Keep::Header,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -135,6 +166,8 @@ fn options() -> Option<Options> {
             "--threads" => options.threads = words.next()?.parse::<u64>().ok()?.max(1),
             "--replay" => options.replay = Replay::named(&words.next()?)?,
             "--verbose" => options.verbose = true,
+            "--bundles" => options.bundles = Some(words.next()?.into()),
+            "--whole" => options.keep = Keep::Whole,
             _ => return None,
         }
     }
