@@ -14,7 +14,8 @@ mod stamp;
 pub use allocator::{CountingAllocator, ThreadAllocations, register_thread};
 pub use datagram::{Datagram, DatagramReceiver, DatagramSender, enable_arrival_stamps};
 pub use process::{
-    RealtimeRefused, keep_freed_memory, kill_with_parent, raise_open_file_limit, set_realtime_priority,
+    RealtimeRefused, end_when_nobody_reads, keep_freed_memory, kill_with_parent, raise_open_file_limit,
+    set_realtime_priority,
 };
 pub use socket::{bind_port_pair, set_dscp};
 pub use stamp::{StampClock, monotonic_nanos};

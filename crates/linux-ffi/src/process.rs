@@ -55,6 +55,15 @@ pub fn keep_freed_memory(octets: u32) {
     }
 }
 
+/// Lets the process end quietly, by SIGPIPE, where nobody reads any more what it prints (`| head`), as other command line
+/// tools do; a Rust program ignores that signal. Not for programs that write to pipes of children.
+pub fn end_when_nobody_reads() {
+    // SAFETY: SIG_DFL runs no code of ours.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
 /// Makes the child of `command` die (SIGKILL) when the thread that spawns it does: spawn from a thread that lives as
 /// long as the process, or the child is gone early.
 pub fn kill_with_parent(command: &mut Command) {

@@ -91,3 +91,15 @@ fn a_wrong_file_exits_with_1_when_checked_and_with_2_when_tested_and_begins_with
     let errors: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((code, errors["errors"][0]["line"].as_u64()), (1, Some(2)));
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_it_quietly() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_offhook")).args(["bot", "schema"]).stdout(writer).output().unwrap();
+
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(!output.status.success());
+}

@@ -34,6 +34,9 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    if matches!(command, Command::Config { .. } | Command::Calls { .. } | Command::Bot { .. }) {
+        offhook_linux_ffi::end_when_nobody_reads();
+    }
     match command {
         Command::Serve(args) => crate::serve::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor { config, json } => doctor::run(config, json),
