@@ -126,6 +126,11 @@ impl KeySender {
     }
 }
 
+/// The key that an event packet is about.
+pub(crate) fn key_of(payload: &[u8]) -> Option<char> {
+    KEYS.chars().nth(usize::from(*payload.first()?))
+}
+
 /// Collects the keys that they press: one per timestamp.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyReceiver {
@@ -135,12 +140,12 @@ pub(crate) struct KeyReceiver {
 impl KeyReceiver {
     /// A telephone-event packet. Answers the key when this is its first packet.
     pub fn push(&mut self, packet: &Packet<'_>) -> Option<char> {
-        let event = usize::from(*packet.payload.first()?);
-        if self.last == Some(packet.timestamp) {
+        let key = key_of(packet.payload);
+        if packet.payload.is_empty() || self.last == Some(packet.timestamp) {
             return None;
         }
         self.last = Some(packet.timestamp);
-        KEYS.chars().nth(event)
+        key
     }
 }
 

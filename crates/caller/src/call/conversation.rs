@@ -74,6 +74,9 @@ pub(crate) fn run(
 
 fn director(options: &CallOptions) -> Result<Director, CallerError> {
     let patience = Patience::of(options);
+    if options.playback.is_some() {
+        return Ok(Director::of_playback(patience));
+    }
     Ok(match (&options.script, &options.audio) {
         (Some(path), _) => Director::of_script(script::read(path)?, patience),
         (None, Some(path)) => {

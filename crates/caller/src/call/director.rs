@@ -55,6 +55,8 @@ impl Patience {
 #[derive(Clone, Debug)]
 enum Task {
     Step(Line),
+    /// Until the playback is out.
+    Play,
     /// Until they have been quiet for `linger`.
     Linger,
     /// Until they hang up.
@@ -106,6 +108,11 @@ impl Director {
         tasks.push_back(step(Step::WaitQuiet(None)));
         tasks.push_back(Task::Linger);
         Director::new(tasks, patience)
+    }
+
+    /// Waits until the playback is out, and then for the last answer.
+    pub fn of_playback(patience: Patience) -> Self {
+        Director::new(VecDeque::from([Task::Play, Task::Linger]), patience)
     }
 
     /// Only listens.
@@ -177,6 +184,7 @@ impl Director {
         };
         match task {
             Task::Listen => None,
+            Task::Play => Some(self.busy(Act::Tell("playing the recording".to_owned()))),
             Task::Linger => {
                 let quiet_since = view.last_talked.map_or(began, |last| last.max(began));
                 let is_over = view.talking_since.is_none() && now.since(quiet_since) >= self.patience.linger;

@@ -1,5 +1,7 @@
 //! One SIP dialog of ours and its audio.
 
+use std::sync::Arc;
+
 use offhook_sip_proto::dialog::Dialog;
 use offhook_sip_proto::endpoint::{
     CallKey, Destination, Peer, SipAction, SipEvent, TransactionId, Transport as Protocol,
@@ -12,8 +14,9 @@ use offhook_sip_proto::user_agent::{
 use offhook_time::{Randomness, Time};
 
 use crate::CallerError;
-use crate::call::media::{Media, MediaResult, MediaSocket};
+use crate::call::media::{Line, Media, MediaResult, MediaSocket};
 use crate::call::options::{CallOptions, Transport};
+use crate::call::playback::Playback;
 use crate::call::signalling::Signalling;
 use crate::clock;
 use crate::g711::Law;
@@ -78,6 +81,7 @@ pub(crate) struct Leg {
     bye: Option<TransactionId>,
     impairment: Option<crate::impair::Impairment>,
     realtime: bool,
+    playback: Option<Arc<Playback>>,
     media_seed: u64,
 }
 
@@ -155,6 +159,7 @@ impl Leg {
             bye: None,
             impairment: options.impairment,
             realtime: options.realtime,
+            playback: options.playback.clone(),
             media_seed: randomness.next_u64(),
         };
         leg.perform_all(signalling);
@@ -295,7 +300,8 @@ impl Leg {
             .filter(|remote| self.laws.contains(&remote.law))
             .ok_or("they answered without a codec that we offered")?;
         let socket = self.socket.take().ok_or("they answered twice")?;
-        let media = Media::start(socket, remote, self.impairment, self.media_seed, self.realtime);
+        let line = Line { impairment: self.impairment, seed: self.media_seed, realtime: self.realtime };
+        let media = Media::start(socket, remote, line, self.playback.clone());
         self.media = Some(media.map_err(|error| error.to_string())?);
         self.law = Some(remote.law);
         Ok(())

@@ -11,6 +11,8 @@ use std::time::Duration;
 use offhook_time::Time;
 
 use crate::CallerError;
+use crate::call::playback::Playback;
+use crate::call::playing::Playing;
 use crate::call::record::{FarTrack, Tracks};
 use crate::call::report::SendReport;
 use crate::call::sent::SentLog;
@@ -25,7 +27,7 @@ use crate::sdp;
 use crate::statistics::Summary;
 use crate::wav::FRAME;
 
-const PACKET_TIME: Duration = Duration::from_millis(20);
+pub(super) const PACKET_TIME: Duration = Duration::from_millis(20);
 
 /// The socket of a leg, before there is anything to send or anywhere to send it.
 #[derive(Debug)]
@@ -46,6 +48,17 @@ impl MediaSocket {
     pub fn local(&self) -> SocketAddr {
         self.local
     }
+}
+
+/// How packets leave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    /// What happens to them on their way.
+    pub impairment: Option<Impairment>,
+    /// Decides SSRC, first numbers and accidents.
+    pub seed: u64,
+    /// Real-time priority for the thread.
+    pub realtime: bool,
 }
 
 /// What the thread is told.
@@ -102,13 +115,12 @@ pub(crate) struct Media {
 }
 
 impl Media {
-    /// Begins to send silence to `remote`.
+    /// Begins to send silence, or the playback, to `remote`.
     pub fn start(
         socket: MediaSocket,
         remote: sdp::Remote,
-        impairment: Option<Impairment>,
-        seed: u64,
-        realtime: bool,
+        line: Line,
+        playback: Option<Arc<Playback>>,
     ) -> Result<Media, CallerError> {
         let (commands, command_receiver) = channel();
         let (event_sender, events) = channel();
@@ -117,9 +129,13 @@ impl Media {
         let thread = std::thread::Builder::new()
             .name("caller-media".to_owned())
             .spawn(move || {
-                let realtime = realtime && net::become_realtime();
-                let impairer = impairment.map(|impairment| Impairer::new(impairment, seed));
-                let mut talker = Talker::new(socket.socket, remote, impairer, seed, event_sender, shared);
+                let realtime = line.realtime && net::become_realtime();
+                let impairer = line.impairment.map(|impairment| Impairer::new(impairment, line.seed));
+                let mut talker =
+                    Talker::new(socket.socket, remote, impairer, line.seed, event_sender, shared);
+                if let Some(playback) = playback {
+                    talker.play(&playback);
+                }
                 talker.run(&command_receiver);
                 talker.finish(realtime)
             })
@@ -173,24 +189,26 @@ enum Saying {
     Keys { name: String, keys: KeySender },
 }
 
-struct Talker {
+pub(super) struct Talker {
     socket: Arc<UdpSocket>,
-    remote: sdp::Remote,
+    pub(super) remote: sdp::Remote,
     impairer: Option<Impairer>,
-    events: Sender<MediaEvent>,
+    pub(super) events: Sender<MediaEvent>,
     far_state: Arc<FarState>,
+    /// What is played, until it is out.
+    pub(super) playing: Option<Playing>,
     queue: VecDeque<Saying>,
-    started: Time,
-    sequence: u16,
-    timestamp: u32,
-    ssrc: u32,
+    pub(super) started: Time,
+    pub(super) sequence: u16,
+    pub(super) timestamp: u32,
+    pub(super) ssrc: u32,
     /// The next packet of audio is the first after a gap (RFC 3551 §4.1).
     marker: bool,
-    packets: u64,
-    lateness_ms: Vec<f64>,
-    digits: String,
-    said: Vec<i16>,
-    log: SentLog,
+    pub(super) packets: u64,
+    pub(super) lateness_ms: Vec<f64>,
+    pub(super) digits: String,
+    pub(super) said: Vec<i16>,
+    pub(super) log: SentLog,
     /// The first packet of what is being said.
     saying_from: Option<usize>,
     far: FarSpeech,
@@ -198,7 +216,7 @@ struct Talker {
     meter: ContinuityMeter,
     key_receiver: KeyReceiver,
     keys: String,
-    packet: Vec<u8>,
+    pub(super) packet: Vec<u8>,
 }
 
 impl Talker {
@@ -218,6 +236,7 @@ impl Talker {
             impairer,
             events,
             far_state,
+            playing: None,
             queue: VecDeque::new(),
             started,
             sequence: randomness.next_u32() as u16,
@@ -241,7 +260,8 @@ impl Talker {
 
     fn run(&mut self, commands: &Receiver<Command>) {
         let mut pace = Pace::start(self.started, PACKET_TIME);
-        let (mut due, mut inbox) = (pace.next(), Inbox::new(16, 2048));
+        let first = self.playing.as_ref().map_or_else(|| pace.next(), |playing| playing.due(self.started));
+        let (mut due, mut inbox) = (first, Inbox::new(16, 2048));
         let socket = Arc::clone(&self.socket);
         loop {
             let mut wake = due;
@@ -265,8 +285,13 @@ impl Talker {
             }
             let now = clock::now();
             if now >= due {
-                self.handle_deadline(due);
-                due = pace.next();
+                due = match self.playing.take() {
+                    Some(playing) => self.play_next(playing, due, &mut pace),
+                    None => {
+                        self.handle_deadline(due);
+                        pace.next()
+                    }
+                };
             }
             self.flush(clock::now());
         }
@@ -336,6 +361,11 @@ impl Talker {
             // Whoever started us is gone only when the call is: nobody waits for this then.
             let _ = self.events.send(MediaEvent::Done(name));
         }
+        self.notice_far(now);
+    }
+
+    /// They are quiet after a while without audible packets, also where none come at all.
+    pub(super) fn notice_far(&mut self, now: Time) {
         let talking = self.far.talking_since(now).map_or(0, Time::as_nanos);
         self.far_state.talking_since.store(talking, Ordering::Relaxed);
     }
@@ -361,6 +391,12 @@ impl Talker {
         while let Some(packet) = self.impairer.as_mut().and_then(|line| line.pop(now)) {
             self.transmit(&packet);
         }
+    }
+
+    /// Sends a packet of the playback past the impairer; answers whether the kernel took it.
+    pub(super) fn transmit_played(&mut self, packet: &[u8]) -> bool {
+        self.packets += 1;
+        self.socket.send_to(packet, self.remote.address).is_ok()
     }
 
     fn transmit(&mut self, packet: &[u8]) {
@@ -401,11 +437,13 @@ impl Talker {
         if let Some(last) = self.far.last_talked() {
             self.far_state.last_talked.store(last.as_nanos(), Ordering::Relaxed);
         }
-        let talking = self.far.talking_since(arrived).map_or(0, Time::as_nanos);
-        self.far_state.talking_since.store(talking, Ordering::Relaxed);
+        self.notice_far(arrived);
     }
 
     fn finish(mut self, realtime: bool) -> MediaResult {
+        if let Some(playing) = self.playing.take() {
+            self.said = playing.into_track();
+        }
         // What was cut short was heard as far as it went.
         if let (Some(saying), Some(from)) = (self.queue.pop_front(), self.saying_from) {
             let (name, is_keys) = match saying {

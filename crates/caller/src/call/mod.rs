@@ -5,12 +5,15 @@ mod director;
 mod leg;
 mod media;
 mod options;
+mod playback;
+mod playing;
 mod record;
 mod report;
 mod sent;
 mod signalling;
 
 pub use options::{CallOptions, OnRefer, Stop, Transport};
+pub use playback::{Carries, Playback, PlaybackPacket};
 pub use report::{CallEvent, CallReport, EndedBy, Outcome, Recordings, SendReport, TransferReport};
 
 use std::io::Write;

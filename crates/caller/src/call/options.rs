@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::call::playback::Playback;
 use crate::g711::Law;
 use crate::impair::Impairment;
 
@@ -21,6 +22,8 @@ pub struct CallOptions {
     pub audio: Option<PathBuf>,
     /// A script file (see [`crate::script`]); wins over `audio`. Its WAVs are looked up beside it.
     pub script: Option<PathBuf>,
+    /// Packets to send at their own times from the answer on; wins over `script` and `audio`.
+    pub playback: Option<Arc<Playback>>,
     /// The codecs we offer, best first.
     pub codecs: Vec<Law>,
     /// The folder for `both.wav` (left: we, right: they), `caller.wav`, `far.wav`; created where missing.
@@ -63,6 +66,7 @@ impl CallOptions {
             transport: Transport::Udp,
             audio: None,
             script: None,
+            playback: None,
             codecs: vec![Law::Mu, Law::A],
             record_to: None,
             max_duration: Duration::from_secs(300),

@@ -68,6 +68,18 @@ impl SentLog {
         }
     }
 
+    /// Packet number `at` reached the wire.
+    pub fn number_reached_the_wire(&mut self, at: usize, now: Time) {
+        if let Some(packet) = self.packets.get_mut(at) {
+            packet.on_the_wire.get_or_insert(now);
+        }
+    }
+
+    /// These packets say or key this.
+    pub fn said_by(&mut self, name: String, packets: Range<usize>, is_keys: bool) {
+        self.said.push(Said { name, packets, is_keys });
+    }
+
     /// The packets from number `from` up to the last one said or keyed this.
     pub fn said(&mut self, name: String, from: usize, is_keys: bool) {
         self.said.push(Said { name, packets: from..self.packets.len(), is_keys });
