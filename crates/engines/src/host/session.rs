@@ -77,15 +77,17 @@ impl Recognizer for RecognizerSession {
         self.speaking = true;
         // Where the order cannot be placed, `finish_utterance` cannot either and says so.
         let _ = self.place.order(Order::Start { session: self.id, at: self.next });
-        while let Some(frame) = self.pre_roll.pop_front() {
+        for at in 0..self.pre_roll.len() {
+            let frame = self.pre_roll[at];
             self.queue(&frame);
         }
     }
 
+    /// The last frames are kept in utterances too: the first sound of a word may be taken for speech, then for none,
+    /// and then the word goes on.
     fn push_audio(&mut self, frame: &Frame) {
         if self.speaking {
             self.queue(frame);
-            return;
         }
         if self.pre_roll.len() == PRE_ROLL_FRAMES {
             self.pre_roll.pop_front();
