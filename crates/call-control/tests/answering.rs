@@ -47,6 +47,27 @@ fn an_offer_without_a_codec_of_ours_is_answered_488() {
 }
 
 #[test]
+fn a_488_says_what_was_wrong_with_the_offer() {
+    for (offered, warning) in [
+        (FOREIGN.to_owned(), "305 offhook \"no codec in common\""),
+        (OFFER.replace("RTP/AVP", "RTP/SAVP"), "304 offhook \"no audio stream\""),
+        (
+            OFFER.replace("c=IN IP4 127.0.0.2", "c=IN IP4 host.example"),
+            "301 offhook \"no usable media address\"",
+        ),
+    ] {
+        let mut bench = Bench::new();
+
+        let invite = bench.invite(&offered);
+
+        let responses = bench.responses();
+        let (_, refusal) = responses.iter().rfind(|(to, _)| *to == invite).unwrap();
+        assert_eq!(refusal.status.code(), 488, "{offered}");
+        assert_eq!(refusal.headers.get_str("Warning"), Some(warning));
+    }
+}
+
+#[test]
 fn an_offer_that_is_no_sdp_is_answered_400() {
     let mut bench = Bench::new();
 

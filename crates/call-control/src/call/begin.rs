@@ -142,6 +142,11 @@ impl CallControl {
         if let Some(reason) = reason {
             response.headers.push(header::REASON, reason);
         }
+        if status == StatusCode::NOT_ACCEPTABLE_HERE
+            && let Some(warning) = self.session.warning()
+        {
+            response.headers.push(header::WARNING, warning);
+        }
         if let Some(body) = body {
             response.set_body(&body.content_type, body.bytes);
         }

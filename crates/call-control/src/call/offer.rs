@@ -3,7 +3,9 @@
 use offhook_call_media::{Direction, LineCodec, StreamSettings};
 use offhook_sip_proto::message::Headers;
 use offhook_sip_proto::policy::body_part;
-use offhook_sip_proto::sdp::{self, Codec, LocalCapabilities, NegotiatedStream, SessionDescription};
+use offhook_sip_proto::sdp::{
+    self, Codec, LocalCapabilities, NegotiatedStream, NegotiationError, SessionDescription,
+};
 use offhook_sip_proto::user_agent::Body;
 use offhook_time::Randomness;
 
@@ -45,6 +47,8 @@ pub(super) struct LocalSession {
     awaits_answer: bool,
     stream: Option<NegotiatedStream>,
     capabilities: Option<LocalCapabilities>,
+    /// Why the latest offer led nowhere.
+    refused: Option<NegotiationError>,
 }
 
 impl LocalSession {
@@ -60,6 +64,7 @@ impl LocalSession {
             awaits_answer: false,
             stream: None,
             capabilities: None,
+            refused: None,
         }
     }
 
@@ -76,12 +81,19 @@ impl LocalSession {
     /// Finds the answer to the offer that was taken. On failure the session stays as it was.
     pub fn prepare_answer(&mut self, settings: &CallSettings) -> Offer {
         self.has_answer = false;
+        self.refused = None;
         match std::mem::take(&mut self.pending) {
             Pending::Nothing | Pending::Absent => Offer::Absent,
             Pending::Unreadable => Offer::Unreadable,
             Pending::Offered(offer) => {
                 let local = self.capabilities(settings);
-                let Ok((answer, stream)) = sdp::answer(&offer, &local) else { return Offer::NoCommonCodec };
+                let (answer, stream) = match sdp::answer(&offer, &local) {
+                    Ok(negotiated) => negotiated,
+                    Err(why) => {
+                        self.refused = Some(why);
+                        return Offer::NoCommonCodec;
+                    }
+                };
                 self.remember(answer);
                 self.stream = Some(stream);
                 self.has_answer = true;
@@ -89,6 +101,11 @@ impl LocalSession {
                 Offer::Usable
             }
         }
+    }
+
+    /// The Warning of a 488: what was wrong with the offer (RFC 3261 §20.43).
+    pub fn warning(&self) -> Option<String> {
+        self.refused.map(|why| format!("{} offhook \"{why}\"", why.warning_code()))
     }
 
     /// The body of the 2xx: the answer that was prepared, else an offer of ours (RFC 3261 §14.2: also where a
