@@ -165,7 +165,7 @@ fn events<'a>(lines: impl Iterator<Item = &'a Line>) -> BTreeMap<String, u64> {
     sums
 }
 
-/// The table that the issue asks for.
+/// How many calls of each kind there were, and how they ended.
 fn report(lines: &Lines, took: Duration, cpu: Duration) {
     println!("{:20} {:>5} {:>9} {:>9}  how they ended", "kind", "calls", "virt. min", "packets");
     for kind in Kind::ALL {
