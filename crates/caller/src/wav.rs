@@ -12,6 +12,15 @@ pub const FRAME: usize = 160;
 
 /// Reads a WAV as 8 kHz mono. Channels are averaged, other rates resampled.
 pub fn read(path: &Path) -> Result<Vec<i16>, CallerError> {
+    read_by(path, |channels| channels.iter().sum::<f64>() / channels.len() as f64)
+}
+
+/// Reads the left channel of a WAV, or its only one, as 8 kHz: recorders of call centres put the caller there.
+pub fn read_left(path: &Path) -> Result<Vec<i16>, CallerError> {
+    read_by(path, |channels| channels.first().copied().unwrap_or(0.0))
+}
+
+fn read_by(path: &Path, mono: impl Fn(&[f64]) -> f64) -> Result<Vec<i16>, CallerError> {
     let failed = |reason: String| CallerError::Wav { path: path.to_owned(), reason };
     let mut reader = hound::WavReader::open(path).map_err(|error| failed(error.to_string()))?;
     let spec = reader.spec();
@@ -29,8 +38,7 @@ pub fn read(path: &Path) -> Result<Vec<i16>, CallerError> {
     };
     let interleaved = interleaved.map_err(|error| failed(error.to_string()))?;
     let channels = usize::from(spec.channels);
-    let mono: Vec<f64> =
-        interleaved.chunks_exact(channels).map(|c| c.iter().sum::<f64>() / channels as f64).collect();
+    let mono: Vec<f64> = interleaved.chunks_exact(channels).map(mono).collect();
     if mono.is_empty() {
         return Err(failed("no samples".to_owned()));
     }

@@ -42,6 +42,8 @@ pub enum Command {
     },
     /// Places one real SIP/RTP call: plays, listens, measures.
     Call(CallArgs),
+    /// Replays what others recorded: tells the calls of a capture, writes their audio, places them again.
+    Replay(ReplayArgs),
     /// Measures a server: latency, load, call set-ups.
     Bench {
         /// What to measure.
@@ -207,6 +209,52 @@ pub struct CallArgs {
     /// The report as one line of JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// A pcap or pcapng of SIP and RTP; with `--live` also a WAV (the caller on the left, or mono).
+    pub file: PathBuf,
+    /// Only this call of the capture.
+    #[arg(long, value_name = "NUMBER")]
+    pub call: Option<usize>,
+    /// Writes the audio of both sides into this folder, G.711 only.
+    #[arg(long, value_name = "DIR", conflicts_with = "live")]
+    pub wav: Option<PathBuf>,
+    /// Calls this address for each call of the capture, and sends what its caller sent.
+    #[arg(long, value_name = "sip:USER@HOST:PORT")]
+    pub live: Option<String>,
+    /// Calls at the same time.
+    #[arg(long, default_value_t = 1, value_name = "CALLS", requires = "live")]
+    pub at_once: usize,
+    /// Without the captured jitter, loss, repetition and disorder.
+    #[arg(long, requires = "live")]
+    pub clean: bool,
+    /// Whose packets are sent: of a server that called out, the callee's.
+    #[arg(long, value_enum, default_value = "caller", requires = "live")]
+    pub side: SideArg,
+    /// What carries SIP.
+    #[arg(long, value_enum, default_value = "udp", requires = "live")]
+    pub transport: TransportArg,
+    /// Folder for recordings of the calls placed.
+    #[arg(long, value_name = "DIR", requires = "live")]
+    pub record: Option<PathBuf>,
+    /// Hang up this long after the last answer, in seconds.
+    #[arg(long, default_value_t = 4.0, value_name = "SECONDS", requires = "live")]
+    pub linger: f64,
+    /// One line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A side of a recorded call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SideArg {
+    /// Who called.
+    Caller,
+    /// Who was called.
+    Callee,
 }
 
 /// What every bench takes.

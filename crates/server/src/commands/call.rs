@@ -46,18 +46,22 @@ pub(super) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
 
 /// The report for people: how it ended, and each turn as the wire showed it.
 fn print_report(report: &CallReport) {
-    let ended = match &report.outcome {
+    println!("call to {}: {}, {:.1} s", report.uri, ended(report), report.duration_ms / 1000.0);
+    println!("turns as measured from the audio on the wire:");
+    println!("{}", report.turns);
+    for line in &report.unmet {
+        println!("did not come true: {line}");
+    }
+}
+
+/// How a call ended, for people.
+pub(super) fn ended(report: &CallReport) -> String {
+    match &report.outcome {
         Outcome::Completed { ended_by: EndedBy::Caller } => "completed, we hung up".to_owned(),
         Outcome::Completed { ended_by: EndedBy::FarEnd } => "completed, they hung up".to_owned(),
         Outcome::Refused { status, reason } => format!("refused: {status} {reason}"),
         Outcome::Cancelled => "cancelled".to_owned(),
         Outcome::Failed { reason } => format!("failed: {reason}"),
-    };
-    println!("call to {}: {ended}, {:.1} s", report.uri, report.duration_ms / 1000.0);
-    println!("turns as measured from the audio on the wire:");
-    println!("{}", report.turns);
-    for line in &report.unmet {
-        println!("did not come true: {line}");
     }
 }
 

@@ -9,6 +9,8 @@ mod config;
 mod demo;
 mod doctor;
 mod order_service;
+mod replay_capture;
+mod replay_live;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config { command } => config::run(command),
         Command::Calls { command } => calls::run(command),
         Command::Call(args) => call::run(&args),
+        Command::Replay(args) => replay_capture::run(&args),
         Command::Bench { command } => bench::run(command),
         Command::Bot { command } => bot::run(command),
         Command::OrderService { listen } => order_service::run(listen),
