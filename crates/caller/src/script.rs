@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! # Orders, by voice and by keypad.
-//! wait-quiet                      the far side has talked and is quiet (or its patience ends)
-//! say check-my-order.wav          plays the file, then goes on
-//! wait-quiet 20s                  with a limit of its own
-//! dtmf 12345678#                  RFC 4733 digits
+//! wait-quiet                      # the far side has talked and is quiet (or its patience ends)
+//! say check-my-order.wav          # plays the file, then goes on
+//! wait-quiet 20s                  # with a limit of its own
+//! dtmf 12345678#                  # RFC 4733 digits
 //! wait 1.5s
-//! interrupt after 1s say no.wav   waits until the far side talks, then talks into it
-//! expect-hangup 10s               the far side hangs up within this time, or the report says "unmet"
+//! interrupt after 1s say no.wav   # waits until the far side talks, then talks into it
+//! expect-hangup 10s               # the far side hangs up within this time, or the report says "unmet"
 //! hangup
 //! ```
+//!
+//! A `#` at the beginning of a line or between blanks begins a comment; anywhere else it is a key or part of a name.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -98,8 +100,8 @@ pub fn parse(
 ) -> Result<Vec<Line>, ScriptError> {
     let mut lines = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+        let line = without_comment(line).trim();
+        if line.is_empty() {
             continue;
         }
         let number = index + 1;
@@ -111,6 +113,18 @@ pub fn parse(
         lines.push(Line { number, step });
     }
     Ok(lines)
+}
+
+/// A lone `#` at the end of a line is the key: `dtmf #`.
+fn without_comment(line: &str) -> &str {
+    if line.trim_start().starts_with('#') {
+        return "";
+    }
+    [" # ", "\t# ", " #\t", "\t#\t"]
+        .iter()
+        .filter_map(|mark| line.find(mark))
+        .min()
+        .map_or(line, |at| &line[..at])
 }
 
 fn step(line: &str, load: &mut dyn FnMut(&str) -> Result<Vec<i16>, String>) -> Result<Step, String> {
@@ -219,6 +233,26 @@ mod tests {
             ]
         );
         assert_eq!((lines[0].number, lines[2].number), (3, 5));
+    }
+
+    #[test]
+    fn a_comment_may_follow_a_line_and_a_key_is_no_comment() {
+        let lines = parsed(
+            "wait-quiet   # it is quiet\ndtmf 1#\t# two keys\ndtmf #\n \t# nothing\nsay a #1.wav # one\n",
+        );
+
+        let steps: Vec<_> = lines.unwrap().into_iter().map(|line| line.step).collect();
+        let keys = |keys: &str| Step::Dtmf(keys.into());
+        assert_eq!(steps, [Step::WaitQuiet(None), keys("1#"), keys("#"), Step::Say(speech("a #1.wav"))]);
+    }
+
+    #[test]
+    fn the_script_of_the_readme_is_one() {
+        let readme = include_str!("../../../README.md");
+        let from = readme.find("```\nwait-quiet").unwrap() + 4;
+        let script = &readme[from..from + readme[from..].find("```").unwrap()];
+
+        assert_eq!(parsed(script).unwrap().len(), script.lines().count());
     }
 
     #[test]
