@@ -8,6 +8,7 @@
 
 mod api;
 mod application;
+mod bundles;
 mod common;
 mod crash;
 mod drain;

@@ -1,4 +1,4 @@
-//! What a media worker does not do: allocate, and wait for a lock.
+//! What a media worker does not do: allocate, and wait for a lock. Its calls are recorded meanwhile.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
@@ -156,8 +156,9 @@ fn a_worker_never_waits_for_a_lock() {
 
 fn bridged(config: &str) -> (offhook_engines::websocket::EchoApplication, Server) {
     let application = echo_application(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+    let config = format!("[bundle]\nrecord = \"on\"\n{config}");
     let server =
-        Setup::new().config(config).arg("--bridge").arg(&format!("ws://{}/", application.address())).start();
+        Setup::new().config(&config).arg("--bridge").arg(&format!("ws://{}/", application.address())).start();
     (application, server)
 }
 
