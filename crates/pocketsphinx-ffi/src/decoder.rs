@@ -142,8 +142,9 @@ impl Decoder {
         let count = c_int::try_from(rows.len()).map_err(|_| Error::Failed("ps_process_cep"))?;
         // SAFETY: `rows` are `count` pointers to as many numbers as the decoder's vectors have, which was checked; the
         // library copies them into its own buffer and writes to none (acmod.c).
-        let result =
-            unsafe { (self.library.symbols.ps_process_cep)(self.raw.as_ptr(), rows.as_mut_ptr(), count, 0, 0) };
+        let result = unsafe {
+            (self.library.symbols.ps_process_cep)(self.raw.as_ptr(), rows.as_mut_ptr(), count, 0, 0)
+        };
         check(result, "ps_process_cep")
     }
 
