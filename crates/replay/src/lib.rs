@@ -2,9 +2,10 @@
 //!
 //! Owns what the bytes of a bundle mean: [`CallHead`] (what both halves were made of), [`EncodedOutput`] and
 //! [`Recorder`] (steps, packets and outputs on their way into a [`Writer`](offhook_journal::bundle::Writer)), and [`verify`]
-//! (whether the call does the same again). It must not know sockets, clocks, threads or
+//! (whether the call does the same again) and [`play`] (what else it might have done). It must not know sockets, clocks, threads or
 //! files: bundles come as [`Bundle`](offhook_journal::bundle::Bundle)s.
 
+mod changes;
 pub mod foreign;
 mod head;
 mod output;
@@ -12,10 +13,13 @@ mod place;
 mod recorder;
 mod report;
 mod verify;
+mod what_if;
 mod wording;
 
+pub use changes::{ChangeError, Changes, SETTINGS, Setting};
 pub use head::{CallHead, ControlHead, HEAD_VERSION, HeadError, Origin, RoleHead};
 pub use output::{EncodedOutput, decode_fact, decode_output, encode_fact};
 pub use recorder::Recorder;
 pub use report::{Departure, HalfReport, Report};
 pub use verify::verify;
+pub use what_if::{Beyond, PlayError, PlayReport, play};
