@@ -9,6 +9,7 @@
 mod api;
 mod application;
 mod bundles;
+mod captures;
 mod common;
 mod crash;
 mod drain;
@@ -21,6 +22,7 @@ mod isolation;
 mod keys;
 mod ledger;
 mod limits;
+mod made_capture;
 mod next_hops;
 mod outgoing;
 mod routing;
