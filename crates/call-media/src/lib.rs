@@ -41,6 +41,6 @@ pub use output::Outputs;
 pub use policy::{BargeIn, OnSpeech, TurnPolicy};
 pub use route::{Gain, LegId, Port, Route};
 pub use settings::{JitterPreference, LegSettings, MediaSettings, MediaSource};
-pub use step_parts::{Arrival, SharedBytes, StepParts};
+pub use step_parts::{Arrival, SharedBytes, StepParts, datagram_edges};
 pub use steps::{RecordedInput, StepError};
 pub use stream::{Direction, LineCodec, StreamSettings};

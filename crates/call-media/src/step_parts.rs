@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use offhook_engine_api::UtteranceId;
 use offhook_time::Time;
+use serde::Serialize;
 
-use crate::LegId;
+use crate::{LegId, StepError};
 
 /// The payload of a step ([`RecordedInput`](crate::RecordedInput)), cut without copying: `before`, then `shared`, then
 /// `after` are the payload. A recorder keeps the shared bytes as a packet or as a blob.
@@ -76,6 +77,26 @@ impl<'a> StepParts<'a> {
     }
 }
 
+/// What stands in front of and behind a datagram of `length` octets in its step: the recorder of a live call is given
+/// the datagram alone and makes the step later, off the audio path. Appended to `before` and `after`.
+pub fn datagram_edges(
+    arrival: &Arrival,
+    rtcp: bool,
+    length: usize,
+    before: &mut Vec<u8>,
+    after: &mut Vec<u8>,
+) -> Result<(), StepError> {
+    let Arrival { leg, source, arrived_at } = arrival;
+    // A run of octets is its length, then the octets.
+    append(before, &(u32::from(rtcp), leg, length))?;
+    append(after, &(source, arrived_at))
+}
+
+fn append(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), StepError> {
+    *out = postcard::to_extend(value, std::mem::take(out)).map_err(|_| StepError)?;
+    Ok(())
+}
+
 /// `payload` around the run of octets that `rest`, its end, begins with.
 fn around<'a>(payload: &'a [u8], rest: &'a [u8]) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
     let (shared, after) = postcard::take_from_bytes::<&[u8]>(rest).ok()?;
@@ -130,6 +151,9 @@ mod tests {
             prop_assert_eq!(parts.shared, &datagram[..]);
             prop_assert_eq!(parts.kind, kind);
             prop_assert_eq!(whole(&parts), payload);
+            let (mut before, mut after) = (Vec::new(), Vec::new());
+            datagram_edges(&arrival, rtcp, datagram.len(), &mut before, &mut after).unwrap();
+            prop_assert_eq!((&before[..], &after[..]), (parts.before, parts.after));
         }
 
         #[test]

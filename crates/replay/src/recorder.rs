@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use offhook_call_control::Output;
-use offhook_call_media::{Arrival, LegId, SharedBytes, StepParts};
+use offhook_call_media::{Arrival, LegId, SharedBytes, StepParts, datagram_edges};
 use offhook_journal::bundle::{
     Direction, Keep, Meta, Packet, PacketKind, Sizes, StepHead, WriteError, Writer,
 };
@@ -26,6 +26,8 @@ pub struct Recorder<W> {
     rtp: SocketAddr,
     keep: Keep,
     control: StepHead,
+    /// Room for what stands around a datagram in its step.
+    edges: (Vec<u8>, Vec<u8>),
 }
 
 impl<W: Write> Recorder<W> {
@@ -35,7 +37,7 @@ impl<W: Write> Recorder<W> {
     /// The file refuses.
     pub fn begin(out: W, meta: &Meta, rtp: SocketAddr, keep: Keep) -> Result<Self, WriteError> {
         let control = StepHead { half: Half::Control, sequence: 0, now: Time::ZERO };
-        Ok(Recorder { writer: Writer::begin(out, meta)?, rtp, keep, control })
+        Ok(Recorder { writer: Writer::begin(out, meta)?, rtp, keep, control, edges: Default::default() })
     }
 
     /// An input of one half.
@@ -48,24 +50,68 @@ impl<W: Write> Recorder<W> {
             self.control = head;
             return self.writer.step(step);
         }
-        let Some(StepParts { before, shared, after, kind }) = StepParts::split(step.payload) else {
+        let Some(parts) = StepParts::split(step.payload) else {
             return self.writer.step(step);
         };
-        let (arrival, to) = match kind {
-            SharedBytes::Speech { .. } => return self.writer.blob_step(head, before, shared, after),
-            SharedBytes::Rtp(arrival) => (arrival, self.rtp),
-            SharedBytes::Rtcp(arrival) => (arrival, rtcp_of(self.rtp)),
+        match parts.kind {
+            SharedBytes::Speech { .. } => {
+                self.writer.blob_step(head, parts.before, parts.shared, parts.after)
+            }
+            SharedBytes::Rtp(arrival) => self.received(head, &parts, &arrival, self.rtp),
+            SharedBytes::Rtcp(arrival) => self.received(head, &parts, &arrival, rtcp_of(self.rtp)),
+        }
+    }
+
+    /// An input of the media half that is a datagram: the same as [`step`](Self::step) with the step that it makes.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn datagram(
+        &mut self,
+        sequence: u64,
+        arrival: &Arrival,
+        rtcp: bool,
+        bytes: &[u8],
+        now: Time,
+    ) -> Result<(), WriteError> {
+        let head = StepHead { half: Half::Media, sequence, now };
+        let (mut before, mut after) = std::mem::take(&mut self.edges);
+        before.clear();
+        after.clear();
+        if datagram_edges(arrival, rtcp, bytes.len(), &mut before, &mut after).is_err() {
+            return Err(WriteError::TooLong(bytes.len()));
+        }
+        let (kind, destination) = if rtcp {
+            (SharedBytes::Rtcp(*arrival), rtcp_of(self.rtp))
+        } else {
+            (SharedBytes::Rtp(*arrival), self.rtp)
         };
-        let Arrival { source, arrived_at, .. } = arrival;
+        let written = self.received(
+            head,
+            &StepParts { before: &before, shared: bytes, after: &after, kind },
+            arrival,
+            destination,
+        );
+        self.edges = (before, after);
+        written
+    }
+
+    fn received(
+        &mut self,
+        head: StepHead,
+        parts: &StepParts<'_>,
+        arrival: &Arrival,
+        destination: SocketAddr,
+    ) -> Result<(), WriteError> {
         let packet = Packet {
-            kind: kind_of(shared, kind),
+            kind: kind_of(parts.shared, parts.kind),
             direction: Direction::Inbound,
-            at: arrived_at,
-            source,
-            destination: to,
-            bytes: shared,
+            at: arrival.arrived_at,
+            source: arrival.source,
+            destination,
+            bytes: parts.shared,
         };
-        self.writer.packet_step(head, before, &packet, after)
+        self.writer.packet_step(head, parts.before, &packet, parts.after)
     }
 
     /// A packet that the media half sent: as [`Outputs::rtp`](offhook_call_media::Outputs::rtp) got it, or with `rtcp`

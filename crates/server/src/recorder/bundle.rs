@@ -3,18 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use offhook_audio::AudioChunk;
 use offhook_call_control::CallSettings;
 use offhook_call_media::{MediaSettings, RecordedInput};
 use offhook_journal::bundle::{Keep, Packet, StepHead, WriteError};
 use offhook_replay::{CallHead, Origin, Recorder};
 use offhook_time::{Half, Step, Time};
 
+use super::RecorderStats;
 use super::files::{BundleFile, BundleFiles};
 use super::record::Record;
-use crate::recorder::RecorderStats;
 
 /// What was written is handed to the file this often. With what it waits before, a kill costs less than a second.
-const FLUSH_EVERY: Duration = Duration::from_millis(400);
+const FLUSH_EVERY: Duration = Duration::from_millis(450);
 
 /// A call that begins.
 #[derive(Debug)]
@@ -75,30 +76,40 @@ impl OpenBundle {
         })
     }
 
-    /// A step of one half.
-    pub(super) fn step(&mut self, step: Step<'_>) -> Result<(), WriteError> {
-        let expected = &mut self.expected[step.half as usize];
-        self.missing += step.sequence.saturating_sub(*expected);
-        *expected = step.sequence + 1;
-        self.recorder.step(step)
+    /// Counts the steps that never came before this one.
+    fn expect(&mut self, half: Half, sequence: u64) {
+        let expected = &mut self.expected[half as usize];
+        self.missing += sequence.saturating_sub(*expected);
+        *expected = sequence + 1;
     }
 
-    /// A record of this call from one of its halves, in the turn of `tick`.
+    /// A record of this call from one of its halves, in the turn of `tick`; `speech` is what it may refer to.
     pub(super) fn record(
         &mut self,
         record: &Record<'_>,
+        speech: &[AudioChunk],
         half: Half,
         tick: Time,
         stats: &RecorderStats,
     ) -> Result<(), WriteError> {
         match *record {
             Record::Step { sequence, now, payload, .. } => {
-                if half == Half::Media && payload.len() > 1 {
-                    // Its packet, if it brings one: counted here, because the writer counts by bundle.
-                    let brings = offhook_call_media::StepParts::split(payload).is_some();
-                    RecorderStats::add(&stats.packets, u64::from(brings));
-                }
-                self.step(Step { sequence, half, now, payload })
+                self.expect(half, sequence);
+                self.recorder.step(Step { sequence, half, now, payload })
+            }
+            Record::Datagram { sequence, now, rtcp, arrival, bytes, .. } => {
+                self.expect(half, sequence);
+                RecorderStats::add(&stats.packets, 1);
+                self.recorder.datagram(sequence, &arrival, rtcp, bytes, now)
+            }
+            Record::Speech { sequence, now, utterance, index, .. } => {
+                let Some(audio) = speech.get(index as usize) else { return Ok(()) };
+                let samples = audio.samples.to_vec();
+                let input = RecordedInput::Speech { utterance, sample_rate: audio.sample_rate, samples };
+                // An input is plain data: encoding it into a growing buffer cannot fail.
+                let payload = postcard::to_allocvec(&input).unwrap_or_default();
+                self.expect(half, sequence);
+                self.recorder.step(Step { sequence, half, now, payload: &payload })
             }
             Record::Sent { leg, rtcp, to, bytes, .. } => {
                 RecorderStats::add(&stats.packets, 1);
@@ -116,24 +127,11 @@ impl OpenBundle {
                 Ok(())
             }
             Record::Tick(_)
-            | Record::Speech { .. }
             | Record::Sip { .. }
             | Record::Disconnected { .. }
             | Record::CallId { .. }
             | Record::Stall { .. } => Ok(()),
         }
-    }
-
-    /// A step that brings synthesized audio.
-    pub(super) fn speech(
-        &mut self,
-        sequence: u64,
-        now: Time,
-        input: &RecordedInput,
-    ) -> Result<(), WriteError> {
-        // An input is plain data: encoding it into a growing buffer cannot fail.
-        let payload = postcard::to_allocvec(input).unwrap_or_default();
-        self.step(Step { sequence, half: Half::Media, now, payload: &payload })
     }
 
     /// A SIP message of this call.

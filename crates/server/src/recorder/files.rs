@@ -29,7 +29,7 @@ pub(super) fn bundle_folder(data: &Path) -> PathBuf {
 }
 
 /// The date as `2026-11-21`.
-fn day(unix_ms: i64) -> String {
+pub(crate) fn day(unix_ms: i64) -> String {
     // Counted from the first of March of year 0, so that a leap day is the last one of its year.
     let days = unix_ms.div_euclid(MILLIS_OF_A_DAY) + 719_468;
     let era = days.div_euclid(146_097);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 use offhook_audio::AudioChunk;
-use offhook_call_media::LegId;
+use offhook_call_media::{Arrival, LegId};
 use offhook_engine_api::UtteranceId;
 use offhook_time::{Step, Time};
 
@@ -24,7 +24,7 @@ const CHUNK_SPEECH: usize = 256;
 const HAND_OVER_AFTER: Duration = Duration::from_millis(100);
 
 /// Chunks that go back and forth while all is well; the reserve behind them is memory that is never touched then.
-const IN_USE: usize = 8;
+const IN_USE: usize = 4;
 
 /// Calls whose end waits for a chunk.
 const CLOSED: usize = 4096;
@@ -148,6 +148,19 @@ impl MediaTap {
     pub fn step(&self, call: u64, step: Step<'_>) -> bool {
         let Step { sequence, now, payload, .. } = step;
         self.note(&Record::Step { call, sequence, now, payload })
+    }
+
+    /// A step that is a datagram; whether there was room for it.
+    pub fn datagram(
+        &self,
+        call: u64,
+        sequence: u64,
+        rtcp: bool,
+        arrival: Arrival,
+        bytes: &[u8],
+        now: Time,
+    ) -> bool {
+        self.note(&Record::Datagram { call, sequence, now, rtcp, arrival, bytes })
     }
 
     /// A step that brings audio; whether there was room for it.

@@ -1,4 +1,7 @@
-//! Several sources in one order: that of time.
+//! Records of several sources, brought into order: call by call, and within a call by time.
+//!
+//! Call by call, because what is known of a call is then looked at once for many of its records: with hundreds of calls
+//! most of the recorder's time would be spent on fetching it anew for each.
 
 use std::collections::VecDeque;
 
@@ -8,7 +11,7 @@ use offhook_time::Time;
 use super::record::Record;
 
 /// Records of one source, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Source<B> {
     buffers: VecDeque<Buffer<B>>,
 }
@@ -16,6 +19,7 @@ pub(super) struct Source<B> {
 #[derive(Debug)]
 struct Buffer<B> {
     held: B,
+    /// So far it has been looked through.
     at: usize,
 }
 
@@ -28,6 +32,13 @@ pub(super) trait Holds {
     fn speech(&self) -> &[AudioChunk];
 }
 
+/// Where a record stands in its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    buffer: u32,
+    offset: u32,
+}
+
 impl<B: Holds> Source<B> {
     pub(super) fn new() -> Self {
         Source { buffers: VecDeque::new() }
@@ -37,38 +48,37 @@ impl<B: Holds> Source<B> {
         self.buffers.push_back(Buffer { held, at: 0 });
     }
 
-    /// The moment of its next turn; `None` where it has no record.
-    pub(super) fn next_tick(&self) -> Option<Time> {
-        // A chunk begins with a turn, and is left at one.
-        let buffer = self.buffers.front()?;
-        match Record::read(buffer.held.bytes().get(buffer.at..)?)? {
-            (Record::Tick(at), _) => Some(at),
-            _ => Some(Time::ZERO),
+    /// Every record until `horizon` that was not given before: itself, where it stands, and in which turn it was made.
+    pub(super) fn look_until(&mut self, horizon: Time, mut give: impl FnMut(&Record<'_>, Place, Time)) {
+        for (number, buffer) in self.buffers.iter_mut().enumerate() {
+            let bytes = buffer.held.bytes();
+            let mut tick = Time::ZERO;
+            while let Some((record, rest)) = Record::read(bytes.get(buffer.at..).unwrap_or_default()) {
+                if let Record::Tick(at) = record {
+                    if at > horizon {
+                        return;
+                    }
+                    tick = at;
+                } else {
+                    let place = Place { buffer: number as u32, offset: buffer.at as u32 };
+                    give(&record, place, tick);
+                }
+                buffer.at = bytes.len() - rest.len();
+            }
+            buffer.at = bytes.len();
         }
     }
 
-    /// Gives every record of the next turn to `take`, and buffers that are read to the end to `done`.
-    pub(super) fn take_turn(
-        &mut self,
-        mut take: impl FnMut(&Record<'_>, &[AudioChunk], Time),
-        done: impl FnOnce(B),
-    ) {
-        let Some(buffer) = self.buffers.front_mut() else { return };
-        let bytes = buffer.held.bytes();
-        let mut rest = bytes.get(buffer.at..).unwrap_or_default();
-        let mut tick = None;
-        while let Some((record, after)) = Record::read(rest) {
-            match (record, tick) {
-                (Record::Tick(at), None) => tick = Some(at),
-                (Record::Tick(_), Some(_)) => break,
-                (record, tick) => take(&record, buffer.held.speech(), tick.unwrap_or(Time::ZERO)),
-            }
-            rest = after;
-        }
-        buffer.at = bytes.len() - rest.len();
-        if Record::read(rest).is_none()
-            && let Some(buffer) = self.buffers.pop_front()
-        {
+    /// The record at a place that was given since the last [`forget`](Self::forget), and the audio beside it.
+    pub(super) fn at(&self, place: Place) -> Option<(Record<'_>, &[AudioChunk])> {
+        let held = &self.buffers.get(place.buffer as usize)?.held;
+        let (record, _) = Record::read(held.bytes().get(place.offset as usize..)?)?;
+        Some((record, held.speech()))
+    }
+
+    /// Hands the buffers that were looked through to `done`. A place that was given before is none any more.
+    pub(super) fn forget(&mut self, mut done: impl FnMut(B)) {
+        while let Some(buffer) = self.buffers.pop_front_if(|buffer| buffer.at == buffer.held.bytes().len()) {
             done(buffer.held);
         }
     }
@@ -97,28 +107,36 @@ mod tests {
         bytes
     }
 
+    fn look(source: &mut Source<Vec<u8>>, millis: u64) -> Vec<(u64, u64)> {
+        let mut places = Vec::new();
+        source.look_until(Time::from_millis(millis), |record, place, tick| {
+            assert!(matches!(record, Record::Closed { .. }));
+            places.push((tick.as_millis(), place));
+        });
+        let call_at = |place| match source.at(place) {
+            Some((Record::Closed { call }, _)) => call,
+            found => panic!("{found:?}"),
+        };
+        places.into_iter().map(|(at, place)| (at, call_at(place))).collect()
+    }
+
     #[test]
-    fn a_source_gives_turn_after_turn_and_its_buffers_back() {
+    fn a_source_gives_each_record_once_up_to_the_horizon_and_its_buffers_back_when_they_are_through() {
         let mut source = Source::new();
         source.push(buffer(&[(1, &[10, 11]), (2, &[12])]));
-        source.push(buffer(&[(2, &[13])]));
-        let (mut seen, mut given_back) = (Vec::new(), 0);
+        source.push(buffer(&[(2, &[13]), (5, &[14])]));
+        let mut given_back = 0;
 
-        while let Some(at) = source.next_tick() {
-            let mut turn = Vec::new();
-            source.take_turn(
-                |record, _, tick| {
-                    assert_eq!(tick, at);
-                    if let Record::Closed { call } = record {
-                        turn.push(*call);
-                    }
-                },
-                |_| given_back += 1,
-            );
-            seen.push((at.as_millis(), turn));
-        }
-
-        assert_eq!(seen, [(1, vec![10, 11]), (2, vec![12]), (2, vec![13])]);
+        assert_eq!(look(&mut source, 0), []);
+        assert_eq!(look(&mut source, 1), [(1, 10), (1, 11)]);
+        source.forget(|_| given_back += 1);
+        assert_eq!(given_back, 0);
+        assert_eq!(look(&mut source, 4), [(2, 12), (2, 13)]);
+        source.forget(|_| given_back += 1);
+        assert_eq!(given_back, 1);
+        assert_eq!(look(&mut source, 9), [(5, 14)]);
+        assert_eq!(look(&mut source, 9), []);
+        source.forget(|_| given_back += 1);
         assert_eq!(given_back, 2);
     }
 }

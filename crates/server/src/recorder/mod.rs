@@ -24,6 +24,7 @@ mod tests;
 
 pub use bundle::Opening;
 pub use control_tap::{ControlTap, Sip};
+pub(crate) use files::day;
 pub use files::{BundleFiles, bundle_path};
 pub use janitor::{Janitor, Retention};
 pub use machine::{build, cpu_class, os};

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use offhook_call_media::LegId;
+use offhook_call_media::{Arrival, LegId};
 use offhook_engine_api::UtteranceId;
 use offhook_time::Time;
 
@@ -22,6 +22,8 @@ pub(super) enum Record<'a> {
     Tick(Time),
     /// A step of the half whose source this is.
     Step { call: u64, sequence: u64, now: Time, payload: &'a [u8] },
+    /// A step that is a datagram: its step is made of it later.
+    Datagram { call: u64, sequence: u64, now: Time, rtcp: bool, arrival: Arrival, bytes: &'a [u8] },
     /// A step that brings synthesized audio: the `index`-th of the chunk. Its samples are shared, not copied.
     Speech { call: u64, sequence: u64, now: Time, utterance: UtteranceId, index: u32 },
     /// A packet that left, in the turn's moment.
@@ -52,6 +54,7 @@ pub(super) enum Carried {
 const TICK: u8 = 1;
 const STEP: u8 = 2;
 const SPEECH: u8 = 3;
+const DATAGRAM: u8 = 11;
 const SENT: u8 = 4;
 const OUTPUT: u8 = 5;
 const SIP: u8 = 6;
@@ -65,9 +68,10 @@ impl<'a> Record<'a> {
     pub(super) fn room(&self) -> usize {
         let long = match self {
             Record::Step { payload, .. } => payload.len(),
-            Record::Sent { bytes, .. } | Record::Output { bytes, .. } | Record::Sip { bytes, .. } => {
-                bytes.len()
-            }
+            Record::Datagram { bytes, .. }
+            | Record::Sent { bytes, .. }
+            | Record::Output { bytes, .. }
+            | Record::Sip { bytes, .. } => bytes.len(),
             Record::CallId { id, .. } => id.len(),
             Record::Tick(_)
             | Record::Speech { .. }
@@ -96,6 +100,15 @@ impl<'a> Record<'a> {
                 number(out, sequence);
                 number(out, now.as_nanos());
                 out.push(u8::from(hashed));
+                out.extend_from_slice(bytes);
+            }
+            Record::Datagram { sequence, now, rtcp, arrival, bytes, .. } => {
+                number(out, sequence);
+                number(out, now.as_nanos());
+                number(out, arrival.arrived_at.as_nanos());
+                out.push(arrival.leg.0);
+                out.push(u8::from(rtcp));
+                address(out, arrival.source);
                 out.extend_from_slice(bytes);
             }
             Record::Speech { sequence, now, utterance, index, .. } => {
@@ -131,10 +144,28 @@ impl<'a> Record<'a> {
         out[start + 9..start + HEAD].copy_from_slice(&length.to_le_bytes());
     }
 
+    /// The call that it is written to; `None` for what is none's, or not written.
+    pub(super) fn call(&self) -> Option<u64> {
+        match *self {
+            Record::Step { call, .. }
+            | Record::Datagram { call, .. }
+            | Record::Speech { call, .. }
+            | Record::Sent { call, .. }
+            | Record::Output { call, .. }
+            | Record::Closed { call } => Some(call),
+            Record::Tick(_)
+            | Record::Sip { .. }
+            | Record::Disconnected { .. }
+            | Record::CallId { .. }
+            | Record::Stall { .. } => None,
+        }
+    }
+
     fn head(&self) -> (u8, u64) {
         match *self {
             Record::Tick(_) => (TICK, 0),
             Record::Step { call, .. } => (STEP, call),
+            Record::Datagram { call, .. } => (DATAGRAM, call),
             Record::Speech { call, .. } => (SPEECH, call),
             Record::Sent { call, .. } => (SENT, call),
             Record::Output { call, .. } => (OUTPUT, call),
@@ -155,6 +186,12 @@ impl<'a> Record<'a> {
         let record = match kind {
             TICK => Record::Tick(body.time()?),
             STEP => Record::Step { call, sequence: body.number()?, now: body.time()?, payload: body.0 },
+            DATAGRAM => {
+                let (sequence, now, arrived_at) = (body.number()?, body.time()?, body.time()?);
+                let (leg, rtcp) = (LegId(body.octet()?), body.octet()? == 1);
+                let arrival = Arrival { leg, source: body.address()?, arrived_at };
+                Record::Datagram { call, sequence, now, rtcp, arrival, bytes: body.0 }
+            }
             SPEECH => Record::Speech {
                 call,
                 sequence: body.number()?,
@@ -257,6 +294,14 @@ mod tests {
         let records = [
             Record::Tick(now),
             Record::Step { call: 1, sequence: 2, now, payload: b"payload" },
+            Record::Datagram {
+                call: 1,
+                sequence: 3,
+                now,
+                rtcp: true,
+                arrival: Arrival { leg: LegId(2), source: v6, arrived_at: Time::from_millis(5) },
+                bytes: b"datagram",
+            },
             Record::Speech { call: 1, sequence: 3, now, utterance: UtteranceId(9), index: 4 },
             Record::Sent { call: 1, leg: LegId(1), rtcp: true, to: v6, bytes: b"" },
             Record::Output { call: u64::MAX, sequence: 0, now, hashed: true, bytes: &[0; 300] },

@@ -91,7 +91,7 @@ impl SipMessages {
         &mut self,
         message: SipMessage,
         carried: Carried,
-        mut take: impl FnMut(u64, &SipMessage),
+        mut take: impl FnMut(u64, SipMessage),
     ) {
         match (carried, message.direction) {
             (Carried::Datagram, _) | (Carried::Stream { .. }, Direction::Outbound) => {
@@ -128,10 +128,10 @@ impl SipMessages {
         }
     }
 
-    fn sort(&mut self, message: SipMessage, take: &mut impl FnMut(u64, &SipMessage)) {
+    fn sort(&mut self, message: SipMessage, take: &mut impl FnMut(u64, SipMessage)) {
         let Some(id) = call_id(&message.bytes) else { return };
         match self.calls.get(id) {
-            Some(call) => take(*call, &message),
+            Some(call) => take(*call, message),
             None => {
                 self.waiting_bytes += message.bytes.len();
                 self.waiting.push_back((id.to_owned(), message));

@@ -7,7 +7,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::Thread;
 use std::time::Duration;
 
-use offhook_call_media::RecordedInput;
 use offhook_journal::bundle::{Direction, PacketKind, WriteError};
 use offhook_replay::Origin;
 use offhook_time::{Half, Time};
@@ -15,15 +14,15 @@ use offhook_time::{Half, Time};
 use super::bundle::OpenBundle;
 use super::control_tap::Batch;
 use super::media_tap::Chunk;
-use super::merge::{Holds, Source};
-use super::record::Record;
+use super::merge::{Holds, Place, Source};
+use super::record::{Carried, Record};
 use super::sip::{SipMessage, SipMessages};
 use super::{BundleFiles, ChunkPool, ControlTap, MediaTap, Opening, RecorderStats};
 use crate::clock::Clock;
 use crate::config::BundleConfig;
 
 /// How often it looks while calls are recorded.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// ... and while none is.
 const LOOK_WHEN_IDLE: Duration = Duration::from_millis(200);
@@ -91,6 +90,8 @@ impl Recorder {
             workers: pools.iter().map(|pool| (Arc::clone(pool), Source::new())).collect(),
             bundles: BTreeMap::new(),
             sip: SipMessages::default(),
+            due: Vec::new(),
+            messages: Vec::new(),
             files,
             origin,
             stats: Arc::clone(&stats),
@@ -133,17 +134,30 @@ struct RecorderThread {
     workers: Vec<(Arc<ChunkPool>, Source<Chunk>)>,
     bundles: BTreeMap<u64, OpenBundle>,
     sip: SipMessages,
+    /// What is written in this round, and the SIP messages among it.
+    due: Vec<Due>,
+    messages: Vec<SipMessage>,
     files: BundleFiles,
     origin: Origin,
     stats: Arc<RecorderStats>,
     clock: Clock,
 }
 
-/// Which source a record comes from.
+/// A record that is to be written now.
 #[derive(Clone, Copy)]
-enum From {
-    Control,
-    Worker(usize),
+struct Due {
+    call: u64,
+    tick: Time,
+    what: What,
+}
+
+/// Where it is found.
+#[derive(Clone, Copy)]
+enum What {
+    Control(Place),
+    Worker(usize, Place),
+    /// A SIP message of this round.
+    Sip(usize),
 }
 
 impl RecorderThread {
@@ -153,7 +167,8 @@ impl RecorderThread {
             let is_last = self.tap.is_stopping();
             let now = self.clock.now();
             self.collect();
-            self.write_until(if is_last { Time::MAX } else { now.saturating_sub(SORT_WITHIN) });
+            self.sort_until(if is_last { Time::MAX } else { now.saturating_sub(SORT_WITHIN) });
+            self.write();
             self.flush(now);
             self.sip.expire(now);
             if is_last {
@@ -202,35 +217,102 @@ impl RecorderThread {
         }
     }
 
-    /// Everything that was recorded until `horizon`, in the order of time.
-    fn write_until(&mut self, horizon: Time) {
-        loop {
-            let control = self.control.next_tick().map(|at| (at, From::Control));
-            let workers = self.workers.iter().enumerate();
-            let workers =
-                workers.filter_map(|(number, (_, source))| Some((source.next_tick()?, From::Worker(number))));
-            let next = control.into_iter().chain(workers).min_by_key(|(at, _)| *at);
-            let Some((_, from)) = next.filter(|(at, _)| *at <= horizon) else { return };
-            self.write_turn(from);
+    /// Finds what was recorded until `horizon`, and brings it into order: call by call, each by time. Where both halves
+    /// did something in one moment, control comes first: it decides.
+    fn sort_until(&mut self, horizon: Time) {
+        let RecorderThread { control, workers, sip, due, messages, bundles, .. } = self;
+        control.look_until(horizon, |record, place, tick| {
+            if let Some(call) = record.call() {
+                due.push(Due { call, tick, what: What::Control(place) });
+            }
+            match *record {
+                Record::Sip { inbound, carried, local, remote, bytes } => {
+                    let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
+                    let kind = match carried {
+                        Carried::Datagram => PacketKind::SipUdp,
+                        Carried::Stream { .. } => PacketKind::SipTcp,
+                    };
+                    let bytes = bytes.to_vec();
+                    let message = SipMessage { kind, direction, at: tick, local, remote, bytes };
+                    sip.arrived(message, carried, |call, message| {
+                        due.push(Due { call, tick, what: What::Sip(messages.len()) });
+                        messages.push(message);
+                    });
+                }
+                Record::CallId { call, id } => {
+                    if let Some(bundle) = bundles.get_mut(&call) {
+                        bundle.sip_call_id = Some(id.to_owned());
+                        for message in sip.claim(id, call) {
+                            due.push(Due { call, tick, what: What::Sip(messages.len()) });
+                            messages.push(message);
+                        }
+                    }
+                }
+                Record::Disconnected { connection } => sip.disconnected(connection),
+                Record::Stall { milliseconds } => std::thread::sleep(Duration::from_millis(milliseconds)),
+                Record::Tick(_)
+                | Record::Step { .. }
+                | Record::Datagram { .. }
+                | Record::Speech { .. }
+                | Record::Sent { .. }
+                | Record::Output { .. }
+                | Record::Closed { .. } => {}
+            }
+        });
+        for (number, (_, source)) in workers.iter_mut().enumerate() {
+            source.look_until(horizon, |record, place, tick| {
+                if let Some(call) = record.call() {
+                    due.push(Due { call, tick, what: What::Worker(number, place) });
+                }
+            });
         }
+        // Stable: what one source did in one turn stays as it was.
+        due.sort_by_key(|due| (due.call, due.tick));
     }
 
-    fn write_turn(&mut self, from: From) {
-        let RecorderThread { control, workers, bundles, sip, stats, spare, .. } = self;
-        let mut over = Vec::new();
-        let mut turn = Turn { bundles, sip, stats, over: &mut over };
-        match from {
-            From::Control => control
-                .take_turn(|record, _, tick| turn.control(record, tick), |batch| *spare = batch.emptied()),
-            From::Worker(number) => {
-                let Some((pool, source)) = workers.get_mut(number) else { return };
-                source.take_turn(
-                    |record, speech, tick| turn.media(record, speech, tick),
-                    |chunk| pool.give_back(chunk),
-                );
+    /// Writes what is due.
+    fn write(&mut self) {
+        let due = std::mem::take(&mut self.due);
+        for of_one_call in due.chunk_by(|one, next| one.call == next.call) {
+            let Some(call) = of_one_call.first().map(|due| due.call) else { continue };
+            // One that is not recorded any more still sends what it has.
+            let Some(bundle) = self.bundles.get_mut(&call) else { continue };
+            let RecorderThread { control, workers, messages, sip, stats, .. } = self;
+            let mut goes_on = true;
+            for Due { tick, what, .. } in of_one_call {
+                let (found, half) = match *what {
+                    What::Control(place) => (control.at(place), Half::Control),
+                    What::Worker(number, place) => {
+                        (workers.get(number).and_then(|(_, source)| source.at(place)), Half::Media)
+                    }
+                    What::Sip(number) => {
+                        let Some(message) = messages.get(number) else { continue };
+                        RecorderStats::add(&stats.packets, 1);
+                        goes_on = keep(bundle.sip(&message.packet()), bundle, sip, stats);
+                        (None, Half::Control)
+                    }
+                };
+                if let Some((record, speech)) = found {
+                    goes_on = keep(bundle.record(&record, speech, half, *tick, stats), bundle, sip, stats);
+                }
+                if !goes_on {
+                    break;
+                }
+            }
+            if !goes_on {
+                self.bundles.remove(&call);
+            } else if bundle.is_over() {
+                self.finish(call);
             }
         }
-        over.into_iter().for_each(|call| self.finish(call));
+        self.due = due;
+        self.due.clear();
+        self.messages.clear();
+        let RecorderThread { control, workers, spare, .. } = self;
+        control.forget(|batch| *spare = batch.emptied());
+        for (pool, source) in workers {
+            source.forget(|chunk| pool.give_back(chunk));
+        }
     }
 
     fn finish(&mut self, call: u64) {
@@ -252,98 +334,6 @@ impl RecorderThread {
     fn flush(&mut self, now: Time) {
         let RecorderThread { bundles, sip, stats, .. } = self;
         bundles.retain(|_, bundle| keep(bundle.flush_due(now), bundle, sip, stats));
-    }
-}
-
-/// What one turn of a source is written with.
-struct Turn<'a> {
-    bundles: &'a mut BTreeMap<u64, OpenBundle>,
-    sip: &'a mut SipMessages,
-    stats: &'a RecorderStats,
-    over: &'a mut Vec<u64>,
-}
-
-impl Turn<'_> {
-    fn control(&mut self, record: &Record<'_>, tick: Time) {
-        match *record {
-            Record::Sip { inbound, carried, local, remote, bytes } => {
-                let message = SipMessage {
-                    kind: match carried {
-                        super::record::Carried::Datagram => PacketKind::SipUdp,
-                        super::record::Carried::Stream { .. } => PacketKind::SipTcp,
-                    },
-                    direction: if inbound { Direction::Inbound } else { Direction::Outbound },
-                    at: tick,
-                    local,
-                    remote,
-                    bytes: bytes.to_vec(),
-                };
-                let Turn { bundles, sip, stats, .. } = self;
-                let mut failed = Vec::new();
-                sip.arrived(message, carried, |call, message| {
-                    if let Some(bundle) = bundles.get_mut(&call) {
-                        RecorderStats::add(&stats.packets, 1);
-                        failed.extend(bundle.sip(&message.packet()).err().map(|error| (call, error)));
-                    }
-                });
-                failed.into_iter().for_each(|(call, error)| self.judge(call, Err(error)));
-            }
-            Record::Disconnected { connection } => self.sip.disconnected(connection),
-            Record::CallId { call, id } => {
-                let Some(bundle) = self.bundles.get_mut(&call) else { return };
-                bundle.sip_call_id = Some(id.to_owned());
-                let mut outcome = Ok(());
-                for message in self.sip.claim(id, call) {
-                    RecorderStats::add(&self.stats.packets, 1);
-                    outcome = outcome.and_then(|()| bundle.sip(&message.packet()));
-                }
-                self.judge(call, outcome);
-            }
-            Record::Stall { milliseconds } => std::thread::sleep(Duration::from_millis(milliseconds)),
-            Record::Step { call, .. } | Record::Output { call, .. } | Record::Closed { call } => {
-                self.record(call, record, Half::Control, tick);
-            }
-            Record::Tick(_) | Record::Speech { .. } | Record::Sent { .. } => {}
-        }
-    }
-
-    fn media(&mut self, record: &Record<'_>, speech: &[offhook_audio::AudioChunk], tick: Time) {
-        match *record {
-            Record::Step { call, .. } | Record::Sent { call, .. } | Record::Closed { call } => {
-                self.record(call, record, Half::Media, tick);
-            }
-            Record::Speech { call, sequence, now, utterance, index } => {
-                let Some(audio) = speech.get(index as usize) else { return };
-                let Some(bundle) = self.bundles.get_mut(&call) else { return };
-                let samples = audio.samples.to_vec();
-                let input = RecordedInput::Speech { utterance, sample_rate: audio.sample_rate, samples };
-                let outcome = bundle.speech(sequence, now, &input);
-                self.judge(call, outcome);
-            }
-            Record::Tick(_)
-            | Record::Output { .. }
-            | Record::Sip { .. }
-            | Record::Disconnected { .. }
-            | Record::CallId { .. }
-            | Record::Stall { .. } => {}
-        }
-    }
-
-    fn record(&mut self, call: u64, record: &Record<'_>, half: Half, tick: Time) {
-        // One that is not recorded any more still sends what it has.
-        let Some(bundle) = self.bundles.get_mut(&call) else { return };
-        let outcome = bundle.record(record, half, tick, self.stats);
-        if bundle.is_over() {
-            self.over.push(call);
-        }
-        self.judge(call, outcome);
-    }
-
-    fn judge(&mut self, call: u64, outcome: Result<(), WriteError>) {
-        let Some(bundle) = self.bundles.get_mut(&call) else { return };
-        if !keep(outcome, bundle, self.sip, self.stats) {
-            self.bundles.remove(&call);
-        }
     }
 }
 

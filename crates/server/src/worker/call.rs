@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
 use offhook_audio::Frame;
-use offhook_call_media::{CallMedia, Input, LegId, MediaCommand, MediaEvent, Outputs};
+use offhook_call_media::{Arrival, CallMedia, Input, LegId, MediaCommand, MediaEvent, Outputs};
 use offhook_engines::websocket::BridgeUplink;
 use offhook_time::{Step, StepSink, Time};
 
@@ -138,18 +138,33 @@ impl MediaHalf {
         told
     }
 
-    /// Where this input is recorded. Audio of a synthesizer is recorded here: it is shared instead of encoded.
+    /// Where this input is recorded. What is long is recorded here as it came, instead of being encoded first.
     fn record<'a>(&mut self, tap: Option<&'a MediaTap>, input: &Input<'_>, now: Time) -> StepTap<'a> {
-        let mut step = StepTap { call: self.key, tap };
+        let (call, sequence) = (self.key, self.steps);
+        let mut step = StepTap { call, tap };
         let Some(tap) = tap else { return step };
         if std::mem::take(&mut self.lost_sent) {
             // Who reads the bundle sees that something is missing by the steps, so one of them goes too.
             tap.left_out();
             step.tap = None;
-        } else if let Input::Speech { utterance, chunk } = input {
-            tap.speech(self.key, self.steps, *utterance, chunk, now);
-            step.tap = None;
+            return step;
         }
+        let is_encoded = match *input {
+            Input::Rtp { leg, datagram, source, arrived_at } => {
+                tap.datagram(call, sequence, false, Arrival { leg, source, arrived_at }, datagram, now);
+                false
+            }
+            Input::Rtcp { leg, datagram, source, arrived_at } => {
+                tap.datagram(call, sequence, true, Arrival { leg, source, arrived_at }, datagram, now);
+                false
+            }
+            Input::Speech { utterance, ref chunk } => {
+                tap.speech(call, sequence, utterance, chunk, now);
+                false
+            }
+            Input::Deadline | Input::Command(_) | Input::Application(_) => true,
+        };
+        step.tap = step.tap.filter(|_| is_encoded);
         step
     }
 }
