@@ -1,9 +1,9 @@
 //! A call out of its bundle.
 //!
 //! Owns what the bytes of a bundle mean: [`CallHead`] (what both halves were made of), [`EncodedOutput`] and
-//! [`Recorder`] (steps, packets and outputs on their way into a [`Writer`](offhook_journal::bundle::Writer)), and [`verify`]
-//! (whether the call does the same again) and [`play`] (what else it might have done). It must not know sockets, clocks, threads or
-//! files: bundles come as [`Bundle`](offhook_journal::bundle::Bundle)s.
+//! [`Recorder`] (steps, packets and outputs on their way into a [`Writer`](offhook_journal::bundle::Writer)), [`verify`]
+//! (whether the call does the same again) and [`play`] (what else it might have done). It must not know sockets,
+//! clocks, threads or files: bundles come as [`Bundle`](offhook_journal::bundle::Bundle)s.
 
 mod changes;
 pub mod foreign;
@@ -21,5 +21,5 @@ pub use head::{CallHead, ControlHead, HEAD_VERSION, HeadError, Origin, RoleHead}
 pub use output::{EncodedOutput, decode_fact, decode_output, encode_fact};
 pub use recorder::Recorder;
 pub use report::{Departure, HalfReport, Report};
-pub use verify::verify;
+pub use verify::{sent_again, verify};
 pub use what_if::{Beyond, PlayError, PlayReport, play};

@@ -347,6 +347,25 @@ fn deadlines(recorded: Time, due: Option<Time>, from: Time) -> (String, String) 
     (seconds(recorded), due.map_or("none".to_owned(), seconds))
 }
 
+/// The RTP packets that the media half sends when it is run again, with their moments: for a bundle that only kept
+/// hashes of their payloads. Ask [`verify`] first whether it does the same.
+///
+/// # Errors
+/// The bundle does not say what the call was run with.
+pub fn sent_again(bundle: &Bundle) -> Result<Vec<(Time, Vec<u8>)>, HeadError> {
+    let head = CallHead::from_meta(&bundle.meta)?;
+    let mut media = CallMedia::new(head.media.clone(), head.opened_at);
+    let mut packets = Vec::new();
+    for step in bundle.steps(Half::Media) {
+        let Ok(input) = RecordedInput::decode(&step.body.payload()) else { break };
+        let mut collected = Collected::default();
+        input.with_input(|input| media.handle(input, &mut collected, step.head.now));
+        let rtp = collected.packets.into_iter().filter(|(rtcp, ..)| !rtcp);
+        packets.extend(rtp.map(|(_, _, bytes)| (step.head.now, bytes)));
+    }
+    Ok(packets)
+}
+
 /// What leaves the media half during one step.
 #[derive(Default)]
 pub(crate) struct Collected {

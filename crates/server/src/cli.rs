@@ -42,7 +42,19 @@ pub enum Command {
     },
     /// Places one real SIP/RTP call: plays, listens, measures.
     Call(CallArgs),
-    /// Replays what others recorded: tells the calls of a capture, writes their audio, places them again.
+    /// Works on call bundles: what the server recorded of its calls.
+    Bundle {
+        /// What to do.
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
+    /// Runs a recorded call again, bit for bit, or with something changed; or takes apart what others recorded.
+    ///
+    /// A call bundle (.call) is run through the same machines in virtual time and compared. With `--set` or `--bot` it
+    /// is played with something changed, and the point at which it leaves the recording is told. Exit code: 0 it did
+    /// the same, or was played to its end; 1 it did not, or was not; 2 the file or an option is wrong. Of a pcap or
+    /// pcapng of others the calls are told, their audio written (`--wav`), or placed again (`--live`).
+    #[command(after_help = crate::commands::replay_settings())]
     Replay(ReplayArgs),
     /// Measures a server: latency, load, call set-ups.
     Bench {
@@ -214,8 +226,20 @@ pub struct CallArgs {
 /// Options of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// A pcap or pcapng of SIP and RTP; with `--live` also a WAV (the caller on the left, or mono).
+    /// A call bundle; a pcap or pcapng of SIP and RTP; with `--live` also a WAV (the caller on the left, or mono).
     pub file: PathBuf,
+    /// Changes a setting of a bundle's call, see below; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with_all = ["live", "wav", "call"])]
+    pub set: Vec<String>,
+    /// Another bot takes a bundle's call.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["live", "wav", "call"])]
+    pub bot: Option<PathBuf>,
+    /// What to do where a changed call asks what the recording has no answer to.
+    #[arg(long, value_enum, default_value = "stop", conflicts_with = "live")]
+    pub beyond: BeyondArg,
+    /// The key of an encrypted bundle: 64 hexadecimal digits, or file:PATH.
+    #[arg(long, env = "OFFHOOK_BUNDLE_KEY", hide_env_values = true)]
+    pub key: Option<String>,
     /// Only this call of the capture.
     #[arg(long, value_name = "NUMBER")]
     pub call: Option<usize>,
@@ -246,6 +270,70 @@ pub struct ReplayArgs {
     /// One line of JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to do where the recording has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BeyondArg {
+    /// Stop and say what is missing.
+    Stop,
+    /// Nobody answers, and time-outs take their course.
+    TimeOut,
+}
+
+/// How to open a bundle.
+#[derive(Debug, Args)]
+pub struct BundleFileArgs {
+    /// The bundle.
+    pub file: PathBuf,
+    /// The key of an encrypted bundle: 64 hexadecimal digits, or file:PATH.
+    #[arg(long, env = "OFFHOOK_BUNDLE_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// One line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `bundle …`
+#[derive(Debug, Subcommand)]
+pub enum BundleCommand {
+    /// Lists bundles, newest last: when, who, which bot, how it ended, what the file takes.
+    List {
+        /// A folder, searched with all below it, or bundles.
+        #[arg(default_value = "offhook-data/bundles")]
+        paths: Vec<PathBuf>,
+        /// The key of encrypted bundles: 64 hexadecimal digits, or file:PATH.
+        #[arg(long, env = "OFFHOOK_BUNDLE_KEY", hide_env_values = true)]
+        key: Option<String>,
+        /// One line of JSON for each bundle.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one call: what it was run with, what was said, what the file holds.
+    Show {
+        /// Which.
+        #[command(flatten)]
+        file: BundleFileArgs,
+        /// The SIP messages as they went to and fro.
+        #[arg(long)]
+        ladder: bool,
+    },
+    /// Writes the audio: the caller on the left, the bot on the right, by RTP timestamps. What we sent is run again
+    /// where the bundle only has hashes of it.
+    ExportWav {
+        /// Which.
+        #[command(flatten)]
+        file: BundleFileArgs,
+        /// Where to; the bundle's name with .wav otherwise.
+        #[arg(long, value_name = "FILE.wav")]
+        out: Option<PathBuf>,
+    },
+    /// Checks that a bundle is whole and unchanged. Exit code: 0 it is; 1 it is not; 2 it cannot be opened.
+    Verify {
+        /// Which.
+        #[command(flatten)]
+        file: BundleFileArgs,
+    },
 }
 
 /// A side of a recorded call.

@@ -172,7 +172,7 @@ impl<'a> Stage<'a> {
             if self.to_control.front() != Some(event) {
                 let what = "the media half does not tell what it told";
                 let got = self.to_control.front().map_or("nothing yet".to_owned(), words);
-                return self.depart(Half::Media, step.sequence, step.now, what, words(event), got);
+                return self.depart(Half::Control, step.sequence, step.now, what, words(event), got);
             }
             self.to_control.pop_front();
             self.ear.hear(event);
@@ -258,7 +258,7 @@ impl<'a> Stage<'a> {
             if self.to_media.front() != Some(command) {
                 let what = "the media half is not told what it was told";
                 let got = self.to_media.front().map_or("nothing yet".to_owned(), words);
-                return self.depart(Half::Control, step.sequence, step.now, what, words(command), got);
+                return self.depart(Half::Media, step.sequence, step.now, what, words(command), got);
             }
             self.to_media.pop_front();
             if let RecordedInput::Command(command) = input {

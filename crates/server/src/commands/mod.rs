@@ -3,12 +3,16 @@
 
 mod bench;
 mod bot;
+mod bundle;
+mod bundle_file;
+mod bundle_wav;
 mod call;
 mod calls;
 mod config;
 mod demo;
 mod doctor;
 mod order_service;
+mod replay;
 mod replay_capture;
 mod replay_live;
 
@@ -20,6 +24,8 @@ use offhook_engines::host::{NativeEngine, run_engine_host_on_stdio};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
+
+pub use replay::settings as replay_settings;
 
 /// Runs the command and says how it went.
 pub fn run(cli: Cli) -> ExitCode {
@@ -36,7 +42,10 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
-    if matches!(command, Command::Config { .. } | Command::Calls { .. } | Command::Bot { .. }) {
+    if matches!(
+        command,
+        Command::Config { .. } | Command::Calls { .. } | Command::Bot { .. } | Command::Bundle { .. }
+    ) {
         offhook_linux_ffi::end_when_nobody_reads();
     }
     match command {
@@ -45,7 +54,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config { command } => config::run(command),
         Command::Calls { command } => calls::run(command),
         Command::Call(args) => call::run(&args),
-        Command::Replay(args) => replay_capture::run(&args),
+        Command::Bundle { command } => bundle::run(command),
+        Command::Replay(args) => replay::run(&args),
         Command::Bench { command } => bench::run(command),
         Command::Bot { command } => bot::run(command),
         Command::OrderService { listen } => order_service::run(listen),
