@@ -15,6 +15,9 @@ use super::stream::{Arrived, Stream};
 /// Packets under way when the call ended.
 const AFTER_THE_END_NS: u64 = 5_000_000_000;
 
+/// A sender that pauses this long may be another call.
+const PAUSE_NS: u64 = 2_000_000_000;
+
 /// A call that a flow may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candidate {
@@ -42,9 +45,14 @@ pub(super) fn assign(told: Vec<Told>, flows: Flows, account: &mut Account) -> (V
     let mut rest = Flows::new();
     for (key, packets) in flows {
         let candidates = candidates(&key, &by_address);
+        let most_ends = candidates.iter().map(|candidate| candidate.ends).max().unwrap_or(0);
         let mut last: Option<Candidate> = None;
+        let mut before = 0;
         for packet in packets {
-            let chosen = choose(&candidates, &told, packet.unix_ns, last);
+            // After a pause the ports may be another call's, also where the BYE of the first was not captured.
+            last = last.filter(|_| packet.unix_ns.saturating_sub(before) <= PAUSE_NS);
+            before = packet.unix_ns;
+            let chosen = choose(&candidates, most_ends, &told, packet.unix_ns, last);
             last = chosen.or(last);
             match chosen {
                 Some(chosen) if chosen.is_audio => {
@@ -100,7 +108,21 @@ fn candidates(
 
 /// The best of those that run at this time: both addresses named, then the call that the flow already belongs to, then
 /// the one that began last.
-fn choose(candidates: &[Candidate], told: &[Told], now: u64, last: Option<Candidate>) -> Option<Candidate> {
+fn choose(
+    candidates: &[Candidate],
+    most_ends: u8,
+    told: &[Told],
+    now: u64,
+    last: Option<Candidate>,
+) -> Option<Candidate> {
+    let goes_on = last.filter(|last| {
+        let ended = told.get(last.call).map(|told| told.signalling.ended_unix_ns.unwrap_or(u64::MAX));
+        last.ends == most_ends && ended.is_some_and(|ended| now <= ended)
+    });
+    if goes_on.is_some() {
+        // None of many calls through one port can be better: not all of them are looked at for each packet.
+        return goes_on;
+    }
     let runs = candidates.iter().filter_map(|candidate| {
         let signalling = &told.get(candidate.call)?.signalling;
         let until = signalling.ended_unix_ns.map_or(u64::MAX, |ended| ended.saturating_add(AFTER_THE_END_NS));

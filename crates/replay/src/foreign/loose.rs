@@ -1,6 +1,7 @@
 //! RTP that no SIP announced, found by its own signs.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::account::{Account, Unused};
 use super::call::{Call, End, Side};
@@ -13,6 +14,9 @@ const FEWEST: usize = 10;
 const NEAR: u32 = 16;
 /// The share of neighbours that must be, in percent.
 const SHARE: usize = 80;
+
+/// No call is silent for so long on both sides.
+const ANOTHER_CALL_NS: u64 = 60_000_000_000;
 
 /// Flows in both directions between two addresses are one call; who sent first is taken for the caller.
 pub(super) fn calls_of(flows: Flows, account: &mut Account) -> Vec<Call> {
@@ -27,16 +31,14 @@ pub(super) fn calls_of(flows: Flows, account: &mut Account) -> Vec<Call> {
     }
     streams.sort_by_key(|stream| stream.statistics.first_unix_ns);
     let mut calls: Vec<Call> = Vec::new();
+    // The latest call between two addresses.
+    let mut between: BTreeMap<(SocketAddr, SocketAddr), usize> = BTreeMap::new();
     for stream in streams {
-        let ends = (stream.source, stream.destination);
-        let known = calls.iter_mut().find(|call| {
-            let first = call.caller.streams.first();
-            let is_theirs = first.is_some_and(|first| {
-                [(first.source, first.destination), (first.destination, first.source)].contains(&ends)
-            });
+        let ends = (stream.source.min(stream.destination), stream.source.max(stream.destination));
+        let known = between.get(&ends).and_then(|at| calls.get_mut(*at)).filter(|call| {
             // The same ports, a minute later, are another call.
             let last = call.media_span().map_or(0, |(_, last)| last);
-            is_theirs && stream.statistics.first_unix_ns <= last.saturating_add(60_000_000_000)
+            stream.statistics.first_unix_ns <= last.saturating_add(ANOTHER_CALL_NS)
         });
         match known {
             Some(call) => {
@@ -45,13 +47,16 @@ pub(super) fn calls_of(flows: Flows, account: &mut Account) -> Vec<Call> {
                 let side = if is_caller { &mut call.caller } else { &mut call.callee };
                 side.streams.push(stream);
             }
-            None => calls.push(Call {
-                number: 0,
-                signalling: None,
-                caller: Side { streams: vec![stream], ..Side::default() },
-                callee: Side::default(),
-                end: End::WithoutSip,
-            }),
+            None => {
+                between.insert(ends, calls.len());
+                calls.push(Call {
+                    number: 0,
+                    signalling: None,
+                    caller: Side { streams: vec![stream], ..Side::default() },
+                    callee: Side::default(),
+                    end: End::WithoutSip,
+                });
+            }
         }
     }
     calls

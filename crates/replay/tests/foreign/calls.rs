@@ -57,6 +57,21 @@ fn a_hundred_interleaved_calls_are_taken_apart_completely() {
 }
 
 #[test]
+fn ports_used_again_are_the_next_call_s_also_where_the_bye_was_not_captured() {
+    let (one, two) = (Line::number(1), Line { id: "call-2@example".into(), ..Line::number(1) });
+    let mut made = Made::default();
+    one.begin(&mut made, 0);
+    one.talk(&mut made, 600 * MS, 30);
+    two.whole(&mut made, 5 * SECOND, 40);
+
+    let taken = made.take_apart();
+
+    let seen: Vec<_> =
+        taken.calls.iter().map(|call| (call.caller.packets(), call.callee.packets())).collect();
+    assert_eq!(seen, [(30, 30), (40, 40)]);
+}
+
+#[test]
 fn both_sides_of_a_b2bua_stay_apart_also_under_one_call_id_and_a_proxy_s_copy_names_its_original() {
     let (one, two) = (Line::number(1), Line { id: "call-1@example".into(), ..Line::number(2) });
     let mut made = Made::default();

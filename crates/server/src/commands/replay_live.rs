@@ -146,6 +146,9 @@ fn place_all(
     let done: Mutex<Vec<Replayed>> = Mutex::new(Vec::new());
     let work = || {
         while let Some(plan) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if stop.is_raised() {
+                break;
+            }
             let replayed = place(plan, uri, args, linger, plans.len() == 1, &stop);
             if !args.json {
                 print_replayed(&replayed);
