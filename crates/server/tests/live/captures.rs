@@ -145,6 +145,10 @@ fn a_clean_line_has_no_losses_and_the_audio_of_both_sides_is_written() {
     let told = replay(&file, &["--json", "--wav", folder.to_str().unwrap()]);
     let again = replay(&file, &["--json", "--clean", "--live", &server.uri("echo"), "--linger", "0.5"]);
 
+    let text = Command::new(program()).arg("replay").arg(&file).output().unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("used: 5 SIP messages and "), "{text}");
+    assert!(text.contains(" clean ") && text.contains("PCMU") && text.contains("caller hung up"), "{text}");
     assert!(told["calls"][0]["caller"]["streams"][0]["statistics"]["lost"].as_u64() >= Some(1), "{told}");
     let caller = offhook_caller::wav::read(&folder.join("call-1-caller.wav")).unwrap();
     // Four seconds of speech, two of silence.
