@@ -93,7 +93,7 @@ impl FarSpeech {
 
     /// Cuts `segments` where a key of ours stopped them. A key is answered so soon that a pause as short as one between
     /// two words lies between: whatever was talking when the key was pressed ends with the last audible packet before a
-    /// gap of [`KEY_GAP`] that begins within [`KEY_STOPS_WITHIN`].
+    /// gap of 75 ms that begins within 200 ms of it.
     pub fn cut_at_keys(segments: &mut Vec<Segment>, audible: &[Time], keys: impl Iterator<Item = Time>) {
         for key in keys {
             let Some(at) = segments.iter().position(|segment| segment.start <= key && segment.end > key)
