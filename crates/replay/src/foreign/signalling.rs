@@ -19,7 +19,6 @@ pub(super) struct Told {
     pub callee: NameAddr,
     pub described: Vec<Described>,
     caller_tag: String,
-    callee_tag: Option<String>,
     invite: u32,
     cancelled: bool,
     seen: BTreeSet<(Party, String, u32, u16)>,
@@ -126,7 +125,6 @@ impl Grouping {
             callee: common.to.clone(),
             described: Vec::new(),
             caller_tag: common.from.tag().unwrap_or_default().to_owned(),
-            callee_tag: None,
             invite: common.cseq.number,
             cancelled: false,
             seen: BTreeSet::new(),
@@ -239,7 +237,6 @@ impl Told {
             }
             200..=299 => {
                 self.signalling.answered_unix_ns = Some(now);
-                self.callee_tag = common.to.tag().map(str::to_owned);
             }
             _ => {
                 self.signalling.ended_unix_ns = Some(now);
