@@ -16,7 +16,7 @@ pub enum EndCause {
     ApiHungUp,
     /// The application behind the bridge hung up, or closed the connection.
     ApplicationHungUp,
-    /// The application behind the bridge could not be reached.
+    /// The application behind the bridge could not be reached, or was lost in the call.
     ApplicationUnavailable,
     /// The caller gave up before the answer (CANCEL).
     Cancelled,

@@ -52,8 +52,10 @@ pub enum Command {
     },
 }
 
-/// How a command ended.
+/// How a command ended: `{"result": "succeeded"}`, or `{"result": "failed", "code": …, "message": …}`. It stands in facts
+/// only, which are JSON everywhere; a step must not hold it, its encoding knows no such tags.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
 pub enum CommandOutcome {
     /// It was done.
     Succeeded,

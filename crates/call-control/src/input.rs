@@ -49,7 +49,7 @@ pub enum Input {
         /// 0-9, A-D, * and #.
         digits: String,
     },
-    /// The connection is gone or never came.
+    /// The connection never came, or is gone without a close: a close is [`Input::BridgeHangUp`].
     BridgeClosed {
         /// Why.
         why: String,

@@ -14,6 +14,7 @@ mod input;
 mod ledger;
 mod leg;
 mod output;
+mod script;
 mod settings;
 mod speech;
 mod steps;

@@ -232,6 +232,19 @@ fn cancel_after_the_answer_changes_nothing() {
 }
 
 #[test]
+fn a_call_that_rings_when_the_server_ends_is_refused_with_503() {
+    let mut bench = Bench::with(|settings| settings.answer = AnswerPolicy::WaitForApi);
+    let invite = bench.invite(OFFER);
+    assert!(bench.call.is_ringing());
+
+    bench.feed(Input::End { cause: EndCause::Shutdown });
+
+    assert_eq!(bench.statuses(invite), [180, 503]);
+    assert_eq!(bench.ended(), Some(EndCause::Shutdown));
+    assert!(!bench.call.is_ringing());
+}
+
+#[test]
 fn the_api_answers_or_rejects_a_call_that_rings() {
     let ring = || Bench::with(|settings| settings.answer = AnswerPolicy::WaitForApi);
     let mut answered = ring();
@@ -263,6 +276,25 @@ fn a_bridge_is_answered_when_the_application_is_there() {
 
     assert_eq!(refused.statuses(invite), [480]);
     assert_eq!(refused.ended(), Some(EndCause::ApplicationUnavailable));
+}
+
+#[test]
+fn an_application_that_is_lost_in_a_call_did_not_hang_up() {
+    let lost = Input::BridgeClosed { why: "connection reset".to_owned() };
+    let hung_up = Input::BridgeHangUp { reason: String::new() };
+    let causes = [lost, hung_up].map(|input| {
+        let mut bench = Bench::with(|settings| {
+            settings.role = Role::Bridge(BridgeSettings { sample_rate: 16_000, raw: false });
+        });
+        bridge(&mut bench);
+        bench.feed(Input::BridgeConnected);
+        bench.ack("");
+        bench.feed(input);
+        assert_eq!(bench.requests("BYE").len(), 1);
+        bench.ended()
+    });
+
+    assert_eq!(causes, [Some(EndCause::ApplicationUnavailable), Some(EndCause::ApplicationHungUp)]);
 }
 
 #[test]

@@ -6,9 +6,11 @@ mod common;
 use std::time::Duration;
 
 use common::{Bench, OFFER, bot};
-use offhook_call_control::{AnswerPolicy, Command, CommandOutcome, EndCause, Output, SpeechContent};
+use offhook_call_control::{
+    AnswerPolicy, Command, CommandOutcome, EndCause, Input, Output, Refusal, SpeakRequest, SpeechContent,
+};
 use offhook_call_media::{Gain, LegId, MediaCommand, MediaEvent, Port};
-use offhook_engine_api::UtteranceId;
+use offhook_engine_api::{EngineError, SynthesizerEvent, UtteranceId, Voice};
 use offhook_sip_proto::message::Method;
 
 const LEG: LegId = LegId::CALLER;
@@ -179,4 +181,68 @@ fn commands_while_it_rings_are_refused_and_the_call_rings_on() {
     assert_eq!(bench.refusal("mute"), "wrong_state");
     assert_eq!(bench.refusal("transfer"), "wrong_state");
     assert_eq!(bench.statuses(invite), [180]);
+}
+
+/// The request of the last thing to be said.
+fn spoken(bench: &Bench) -> SpeakRequest {
+    let of = |output: &Output| match output {
+        Output::Speak(request) => Some(request.clone()),
+        _ => None,
+    };
+    bench.outputs.iter().rev().find_map(|(_, output)| of(output)).unwrap()
+}
+
+#[test]
+fn a_text_in_a_script_that_the_bots_voice_does_not_know_gets_a_voice_that_does() {
+    let mut bench = Bench::up(|settings| settings.role = bot());
+    let own = spoken(&bench).voice;
+
+    bench.command("greet", say("您好"));
+
+    assert_eq!(spoken(&bench).voice, Voice { language: "zh".to_owned(), name: String::new() });
+    bench.command("back", say("Hello"));
+    assert_eq!(spoken(&bench).voice, own);
+}
+
+#[test]
+fn what_the_engine_cannot_say_has_failed_with_its_reason() {
+    let mut bench = Bench::up(|settings| settings.role = bot());
+    bench.command("greet", say("您好"));
+    let utterance = spoken(&bench).utterance;
+
+    let error = EngineError::Missing {
+        engine: "synthesizer".to_owned(),
+        what: "a voice for this language (zh)".to_owned(),
+        remedy: "apt-get install espeak-ng".to_owned(),
+    };
+    bench.feed(Input::Synthesizer(SynthesizerEvent::Failed { utterance, error }));
+
+    assert_eq!(bench.refusal("greet"), "failed");
+    let message = format!("{:?}", bench.outcome("greet"));
+    assert!(message.contains("(zh)") && message.contains("espeak-ng"), "{message}");
+    assert_eq!(bench.ended(), None, "the call goes on");
+}
+
+#[test]
+fn after_the_end_was_told_every_command_is_refused() {
+    let mut bench = Bench::up(|settings| settings.role = bot());
+    bench.command("end", Command::HangUp { status: None, reason: None });
+    assert_eq!(bench.ended(), Some(EndCause::ApiHungUp));
+
+    bench.command("again", Command::HangUp { status: None, reason: None });
+    bench.command("word", say("Hello"));
+
+    assert_eq!([bench.refusal("again"), bench.refusal("word")], ["wrong_state", "wrong_state"]);
+}
+
+#[test]
+fn an_outcome_is_told_in_the_words_of_the_api() {
+    let json = |outcome: CommandOutcome| serde_json::to_value(&outcome).unwrap();
+    let failed = CommandOutcome::Failed(Refusal::wrong_state("not up"));
+
+    let told = json(failed.clone());
+
+    assert_eq!(told, serde_json::json!({"result": "failed", "code": "wrong_state", "message": "not up"}));
+    assert_eq!(serde_json::from_value::<CommandOutcome>(told).unwrap(), failed);
+    assert_eq!(json(CommandOutcome::Succeeded), serde_json::json!({"result": "succeeded"}));
 }

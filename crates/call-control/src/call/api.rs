@@ -6,6 +6,7 @@ use offhook_time::Time;
 
 use super::{CallControl, Phase};
 use crate::fact::CallEvent;
+use crate::script::language_of;
 use crate::speech::AskedBy;
 use crate::transfer::TransferredBy;
 use crate::{Command, CommandId, CommandOutcome, EndCause, Refusal, Role, SpeechContent};
@@ -49,6 +50,9 @@ impl CallControl {
 
     /// Whether it is done already; `Ok(false)` where its end comes later.
     fn run_command(&mut self, id: &CommandId, command: Command, now: Time) -> Result<bool, Refusal> {
+        if self.end_is_told {
+            return Err(Refusal::wrong_state("the call has ended"));
+        }
         match command {
             Command::Answer => {
                 if self.phase != Phase::Ringing {
@@ -91,10 +95,11 @@ impl CallControl {
                 if text.trim().is_empty() {
                     return Err(Refusal::bad_argument("there is nothing to say: text is empty"));
                 }
-                let voice = Voice {
-                    language: bot.language().to_owned(),
-                    name: bot.voice().unwrap_or_default().to_owned(),
-                };
+                let language = language_of(&text, bot.language());
+                // The bot's own voice speaks the bot's language.
+                let name = if language == bot.language() { bot.voice() } else { None };
+                let voice =
+                    Voice { language: language.to_owned(), name: name.unwrap_or_default().to_owned() };
                 let barge_in = if interruptible { BargeIn::ANY } else { BargeIn::default() };
                 let policy = UtterancePolicy { barge_in };
                 self.speak(AskedBy::Api(id.clone()), policy, SpeechContent::Text(text), voice, now);

@@ -54,13 +54,7 @@ impl CallControl {
     }
 
     pub(super) fn handle_bridge_closed(&mut self, _why: &str, now: Time) {
-        match self.phase {
-            Phase::Ringing => self.end(EndCause::ApplicationUnavailable, None, now),
-            Phase::New | Phase::Dialing | Phase::Answered | Phase::Up => {
-                self.end(EndCause::ApplicationHungUp, None, now);
-            }
-            Phase::Ending | Phase::Ended => {}
-        }
+        self.end(EndCause::ApplicationUnavailable, None, now);
     }
 
     pub(super) fn close_bridge(&mut self, cause: EndCause) {

@@ -202,6 +202,11 @@ impl CallControl {
         self.phase == Phase::Ended
     }
 
+    /// Whether it is an inbound call that nobody has answered yet.
+    pub fn is_ringing(&self) -> bool {
+        self.phase == Phase::Ringing
+    }
+
     /// What is needed to end the call's dialog when everything else about it is lost, and where its BYE goes.
     pub fn obituary(&self) -> Option<(Obituary, Destination)> {
         let (dialog, peer) = (self.leg.dialog.as_ref()?, self.leg.peer?);

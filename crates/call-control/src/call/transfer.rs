@@ -183,7 +183,9 @@ fn refusal(cause: &str) -> Refusal {
         "other_trunk" => {
             Refusal::not_allowed("the trunk does not lead to the target: add it to its allow or hosts")
         }
-        "unknown_target" => Refusal::bad_argument("the target is no SIP URI: write sip:USER@HOST"),
+        "unknown_target" => Refusal::bad_argument(
+            "the target is neither a SIP URI nor a name of [bots.targets]: write sip:USER@HOST or such a name",
+        ),
         "wrong_state" => Refusal::wrong_state("the call is not up"),
         "transfer_in_progress" => Refusal::wrong_state("a transfer is under way"),
         _ => Refusal::failed(cause),
