@@ -522,6 +522,7 @@ impl<'a> MediaRun<'a> {
             }
             Some(recorded) => {
                 let what = "the media half tells something else";
+                let words = |event: &MediaEvent| wording::event(event, self.recording.opened_at);
                 Err(self.departure(number, now, what, words(recorded), words(&event)))
             }
         }

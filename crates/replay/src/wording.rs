@@ -2,8 +2,10 @@
 
 use std::fmt::Debug;
 
+use offhook_call_media::MediaEvent;
 use offhook_journal::bundle::{PacketKind, PayloadHash, RecordedPacket};
 use offhook_rtp_proto::RtpPacket;
+use offhook_time::Time;
 
 /// Longer ones are cut: a step can hold a second of audio.
 const LONGEST: usize = 600;
@@ -11,6 +13,24 @@ const LONGEST: usize = 600;
 /// `value` as it is written in Rust, cut where it is long.
 pub(crate) fn words(value: &impl Debug) -> String {
     cut(format!("{value:?}"))
+}
+
+/// An event of the media half, its moments counted from the beginning of the call.
+pub(crate) fn event(event: &MediaEvent, opened_at: Time) -> String {
+    let seconds = |at: Time| at.since(opened_at).as_secs_f64();
+    if let MediaEvent::SpeechEnded { times } = event {
+        return format!(
+            "the caller's turn ends at {:.3} s (speech from {:.3} to {:.3} s)",
+            seconds(times.detected_at),
+            seconds(times.onset),
+            seconds(times.last_voiced_arrived_at)
+        );
+    }
+    if let MediaEvent::SpeechStarted { onset, paused } = event {
+        let paused = paused.map_or(String::new(), |paused| format!("; {paused:?} is paused"));
+        return format!("the caller begins to sound at {:.3} s{paused}", seconds(*onset));
+    }
+    words(event)
 }
 
 /// A value that was decoded, or what to say where it was not.

@@ -13,7 +13,7 @@ use offhook_time::{Half, Time};
 use super::Beyond;
 use super::known::is_result;
 use super::script::Told;
-use super::stage::{LeftAt, Stage};
+use super::stage::{Ran, Stage};
 use crate::report::since;
 
 /// A transaction that nobody answers ends after this (RFC 3261 §17.1.2.2, timer F).
@@ -34,10 +34,9 @@ pub(super) enum Due {
 }
 
 impl Stage<'_> {
-    /// Goes on alone from `at`.
-    pub fn leave(&mut self, left: LeftAt) {
-        self.now = left.now;
-        self.keep_what_was_to_come(left.step);
+    /// Goes on alone after so many recorded steps.
+    pub fn leave(&mut self, ran: Ran) {
+        self.keep_what_was_to_come(ran);
         let recording_ends =
             self.agenda.last_key_value().map_or(self.now, |((at, _), _)| *at) + AFTER_RECORDING;
         while let Some(output) = self.outputs.pop_front() {
@@ -113,7 +112,7 @@ impl Stage<'_> {
 
     /// What the recording still has that does not depend on what the halves do: the caller, the API, the application,
     /// and answers to what was asked before.
-    fn keep_what_was_to_come(&mut self, from: usize) {
+    fn keep_what_was_to_come(&mut self, ran: Ran) {
         let steps = self.steps;
         let mut results: Vec<Time> = self
             .known
@@ -122,7 +121,13 @@ impl Stage<'_> {
             .take(self.asked.recognitions)
             .filter_map(|known| known.result.as_ref().map(|(took, _)| known.asked_at + *took))
             .collect();
-        for step in steps.iter().skip(from) {
+        let mut seen = [0; 2];
+        for step in steps {
+            let place = &mut seen[step.input.half() as usize];
+            *place += 1;
+            if *place <= ran[step.input.half() as usize] {
+                continue;
+            }
             let keeps = match &step.input {
                 Told::Control(input) => self.control_keeps(input, step.now, &mut results),
                 Told::Media(input) => self.media_keeps(input),

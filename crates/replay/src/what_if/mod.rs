@@ -98,8 +98,8 @@ pub fn play(bundle: &Bundle, changes: &Changes, beyond: Beyond) -> Result<PlayRe
         }
     }
     let mut stage = Stage::new(bundle, &head, changes, beyond, &steps).map_err(HeadError::from)?;
-    if let Some(at) = stage.follow() {
-        stage.leave(at);
+    if let Some(ran) = stage.follow() {
+        stage.leave(ran);
     }
     let mut report = stage.finish(recorded);
     report.call_id.clone_from(&head.control.call_id);

@@ -24,13 +24,8 @@ use crate::{CallHead, Changes, Departure, EncodedOutput, decode_output};
 /// Drivers wake on a tick: a deadline may be this late in the recording without being missed.
 const SLACK: Duration = Duration::from_millis(50);
 
-/// Where the halves left the recording: the index of the step at which that was noticed, and the moment from which they
-/// are on their own.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LeftAt {
-    pub step: usize,
-    pub now: Time,
-}
+/// How many steps of each half were run.
+pub(super) type Ran = [usize; 2];
 
 /// What was asked of the surroundings before the departure: the recorded answers are still right for it.
 #[derive(Debug, Default)]
@@ -63,6 +58,9 @@ pub(super) struct Stage<'a> {
     expected_events: VecDeque<&'a MediaEvent>,
     expected_commands: VecDeque<&'a MediaCommand>,
     deadlines: [VecDeque<Time>; 2],
+    /// Steps of each half, as places in `steps`.
+    of_half: [Vec<usize>; 2],
+    ran: Ran,
     places: Places,
     facts: Vec<Fact>,
     has_requests: bool,
@@ -81,6 +79,10 @@ impl<'a> Stage<'a> {
         let mut deadlines = [VecDeque::new(), VecDeque::new()];
         for step in steps.iter().filter(|step| step.input.is_deadline()) {
             deadlines[step.input.half() as usize].push_back(step.now);
+        }
+        let mut of_half = [Vec::new(), Vec::new()];
+        for (at, step) in steps.iter().enumerate() {
+            of_half[step.input.half() as usize].push(at);
         }
         let has_requests = steps.iter().any(|step| {
             step.outputs
@@ -109,6 +111,8 @@ impl<'a> Stage<'a> {
             expected_events: steps.iter().filter_map(|step| step.input.as_event()).collect(),
             expected_commands: steps.iter().filter_map(|step| step.input.as_command()).collect(),
             deadlines,
+            of_half,
+            ran: [0; 2],
             places: Places::of(bundle),
             facts: Vec::new(),
             has_requests,
@@ -116,37 +120,70 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Feeds the recording until a half does something else. `None` where none ever does.
-    pub fn follow(&mut self) -> Option<LeftAt> {
-        for (at, step) in self.steps.iter().enumerate() {
-            if step.lived_at > self.now {
+    /// Feeds the recording until a half does something else; says then how much of it was fed. `None` where none ever
+    /// does.
+    pub fn follow(&mut self) -> Option<Ran> {
+        while self.departure.is_none() {
+            let next = |half: Half| self.next_of(half).map(|step| (step.lived_at, half));
+            // Of two at one moment the one that the recorder saw first goes first.
+            let place = |half: Half| self.of_half[half as usize].get(self.ran[half as usize]).copied();
+            let both = [next(Half::Media), next(Half::Control)];
+            let (at, half) = both.into_iter().flatten().min_by_key(|(at, half)| (*at, place(*half)))?;
+            if at > self.now {
                 if self.is_overdue() {
-                    return Some(LeftAt { step: at, now: self.now });
+                    break;
                 }
-                self.now = step.lived_at;
+                self.now = at;
             }
-            let half = step.input.half();
-            if step.input.is_deadline() {
-                self.deadlines[half as usize].pop_front();
-                let due = self.due(half);
-                if due != Some(step.now) && !self.is_over(half) {
-                    let what = "a half wants to be woken at another moment";
-                    let expected = self.seconds(Some(step.now));
-                    let got = self.seconds(due);
-                    self.depart(half, step.sequence, step.now, what, expected, got);
-                    // The deadline that was is none now.
-                    return Some(LeftAt { step: at + 1, now: self.now });
-                }
-            }
-            match &step.input {
-                Told::Control(input) => self.follow_control(step, input),
-                Told::Media(input) => self.follow_media(step, input),
-            }
-            if self.departure.is_some() {
-                return Some(LeftAt { step: at + 1, now: self.now });
+            self.wait_for_other(half);
+            if self.departure.is_none() {
+                self.follow_step(half);
             }
         }
-        None
+        Some(self.ran)
+    }
+
+    fn next_of(&self, half: Half) -> Option<&'a Scripted> {
+        let at = self.of_half[half as usize].get(self.ran[half as usize])?;
+        self.steps.get(*at)
+    }
+
+    /// Two threads read their clocks each for itself: what one was told may stand in the recording a moment before the
+    /// other said it.
+    fn wait_for_other(&mut self, half: Half) {
+        let other = match half {
+            Half::Control => Half::Media,
+            Half::Media => Half::Control,
+        };
+        let Some(step) = self.next_of(half) else { return };
+        while self.departure.is_none()
+            && match half {
+                Half::Control => step.input.as_event().is_some() && self.to_control.is_empty(),
+                Half::Media => step.input.as_command().is_some() && self.to_media.is_empty(),
+            }
+            && self.next_of(other).is_some_and(|next| next.lived_at <= step.lived_at + SLACK)
+        {
+            self.follow_step(other);
+        }
+    }
+
+    fn follow_step(&mut self, half: Half) {
+        let Some(step) = self.next_of(half) else { return };
+        self.ran[half as usize] += 1;
+        if step.input.is_deadline() {
+            self.deadlines[half as usize].pop_front();
+            let due = self.due(half);
+            if due != Some(step.now) && !self.is_over(half) {
+                let what = "a half wants to be woken at another moment";
+                let (expected, got) = (self.seconds(Some(step.now)), self.seconds(due));
+                // The deadline that was is none now.
+                return self.depart(half, step.sequence, step.now, what, expected, got);
+            }
+        }
+        match &step.input {
+            Told::Control(input) => self.follow_control(step, input),
+            Told::Media(input) => self.follow_media(step, input),
+        }
     }
 
     /// Whether a deadline has passed that the recording never had. Asked between two moments: at one moment packets go
@@ -171,8 +208,8 @@ impl<'a> Stage<'a> {
         {
             if self.to_control.front() != Some(event) {
                 let what = "the media half does not tell what it told";
-                let got = self.to_control.front().map_or("nothing yet".to_owned(), words);
-                return self.depart(Half::Control, step.sequence, step.now, what, words(event), got);
+                let got = self.to_control.front().map_or("nothing yet".to_owned(), |event| self.event(event));
+                return self.depart(Half::Control, step.sequence, step.now, what, self.event(event), got);
             }
             self.to_control.pop_front();
             self.ear.hear(event);
@@ -187,7 +224,7 @@ impl<'a> Stage<'a> {
             match output {
                 Output::Media(command) => {
                     let expected = self.expected_commands.pop_front();
-                    let differs = expected.is_some_and(|expected| *expected != command);
+                    let differs = expected.is_some_and(|expected| !self.is_same(expected, &command));
                     if differs || (expected.is_none() && !self.media.is_closed() && !self.cut) {
                         let expected = expected.map_or("nothing".to_owned(), words);
                         let what = "the media half is told something else";
@@ -239,6 +276,11 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// Whether two commands are the same once what is changed is changed in both.
+    fn is_same(&self, one: &MediaCommand, other: &MediaCommand) -> bool {
+        self.changes.on_the_way(one.clone()) == self.changes.on_the_way(other.clone())
+    }
+
     fn note_asked(&mut self, output: &Output) {
         if let Output::Speak(request) = output {
             self.asked.utterances.insert(request.utterance);
@@ -255,7 +297,7 @@ impl<'a> Stage<'a> {
     fn follow_media(&mut self, step: &Scripted, input: &RecordedInput) {
         let mut input = input.clone();
         if let Some(command) = step.input.as_command() {
-            if self.to_media.front() != Some(command) {
+            if !self.to_media.front().is_some_and(|told| self.is_same(told, command)) {
                 let what = "the media half is not told what it was told";
                 let got = self.to_media.front().map_or("nothing yet".to_owned(), words);
                 return self.depart(Half::Media, step.sequence, step.now, what, words(command), got);
@@ -269,9 +311,9 @@ impl<'a> Stage<'a> {
             let expected = self.expected_events.pop_front();
             let differs = expected.is_some_and(|expected| *expected != event);
             if differs || (expected.is_none() && !self.control.is_ended() && !self.cut) {
-                let expected = expected.map_or("nothing".to_owned(), words);
-                let what = "the media half tells something else";
-                self.depart(Half::Media, step.sequence, step.now, what, expected, words(&event));
+                let expected = expected.map_or("nothing".to_owned(), |expected| self.event(expected));
+                let (what, got) = ("the media half tells something else", self.event(&event));
+                self.depart(Half::Media, step.sequence, step.now, what, expected, got);
             }
             self.to_control.push_back(event);
         }
@@ -307,6 +349,10 @@ impl<'a> Stage<'a> {
         let (at, place) = (since(now, self.opened_at), self.places.at(now));
         let departure = Departure { half, step, at, place, what: what.to_owned(), expected, got };
         self.departure.get_or_insert(departure);
+    }
+
+    fn event(&self, event: &MediaEvent) -> String {
+        crate::wording::event(event, self.opened_at)
     }
 
     fn seconds(&self, at: Option<Time>) -> String {

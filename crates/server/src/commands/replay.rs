@@ -156,7 +156,7 @@ fn tell_played(args: &ReplayArgs, report: &PlayReport, took: Duration) -> ExitCo
     ));
     match &report.departure {
         Some(departure) => print(format_args!("leaves the recording at {departure}")),
-        None => print("never leaves the recording: nothing that was changed mattered"),
+        None => print("the conversation never leaves the recording: nothing that was changed mattered to it"),
     }
     report.notes.iter().for_each(|note| print(format_args!("note: {note}")));
     print(format_args!("\n  {:40}  {}", "recorded", "now"));
