@@ -69,7 +69,11 @@ fn main() {
     let examples = spoken();
     let usual = usual_line(&examples);
     let voices = voice_means(&examples);
-    println!("{} utterances, {} frames", examples.len(), examples.iter().map(|e| e.wide.len()).sum::<usize>());
+    println!(
+        "{} utterances, {} frames",
+        examples.len(),
+        examples.iter().map(|e| e.wide.len()).sum::<usize>()
+    );
 
     let learned = in_parallel(examples.len(), |n| {
         let example = &examples[n];

@@ -136,8 +136,7 @@ impl Model {
             let density = codebook * STREAMS * DENSITIES + n;
             let at = density * NUMBERS..(density + 1) * NUMBERS;
             let parts = self.means[at.clone()].iter().zip(&self.sharpness[at]).zip(&feature[n / DENSITIES]);
-            let distance: f32 =
-                parts.map(|((mean, sharpness), x)| (x - mean) * (x - mean) * sharpness).sum();
+            let distance: f32 = parts.map(|((mean, sharpness), x)| (x - mean) * (x - mean) * sharpness).sum();
             self.constants[density] - 0.5 * distance
         })
         .collect()

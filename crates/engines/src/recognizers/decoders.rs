@@ -40,10 +40,13 @@ impl Pair {
         let means = telephone.moved_means(Path::new(&model)).ok().flatten();
         let moved = means.as_ref().map(path_of);
         if moved.is_none() {
-            tracing::warn!("the acoustic model is not that of Debian 12: it is used as it is, and hears less well");
+            tracing::warn!(
+                "the acoustic model is not that of Debian 12: it is used as it is, and hears less well"
+            );
         }
         // Vectors come normalized, and our detector has judged silence already.
-        let mut common = vec![("-hmm", model.as_str()), ("-dict", NO_WORDS), ("-cmn", "none"), ("-remove_silence", "no")];
+        let mut common =
+            vec![("-hmm", model.as_str()), ("-dict", NO_WORDS), ("-cmn", "none"), ("-remove_silence", "no")];
         common.extend(moved.as_deref().map(|path| ("-mean", path)));
         let with = |more: &[(&'static str, &str)]| {
             let options: Vec<(&str, &str)> = common.iter().chain(more.iter()).copied().collect();

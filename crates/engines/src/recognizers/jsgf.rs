@@ -19,16 +19,16 @@ pub(super) const YES: [&str; 11] = [
     "right",
     "yes it is",
 ];
-/// How callers say no.
-pub(super) const NO: [&str; 9] = [
+/// How callers say no. Not "incorrect" and "not correct" by themselves: over a telephone they are too like "correct", and
+/// a yes that is heard as a no is worse than one that is asked for again.
+pub(super) const NO: [&str; 8] = [
     "no [thanks]",
     "no thank you",
     "nope",
     "not really",
     "[no] that is (wrong|not right|not correct)",
     "[no] that's (wrong|not right|not correct)",
-    "(incorrect|wrong)",
-    "not (right|correct)",
+    "wrong",
     "no it is not",
 ];
 const DIGITS: &str = "(zero | oh | one | two | three | four | five | six | seven | eight | nine)";

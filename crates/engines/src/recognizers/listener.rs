@@ -57,8 +57,8 @@ impl Listener {
             what: format!("{}: {error}", path.display()),
             remedy: "apt install pocketsphinx-en-us".to_owned(),
         })?;
-        let telephone = Telephone::load()
-            .ok_or_else(|| refusal(Error::Failed("the table of telephone speech")))?;
+        let telephone =
+            Telephone::load().ok_or_else(|| refusal(Error::Failed("the table of telephone speech")))?;
         let mut listener =
             Listener { reports, library, dictionary, telephone, pair: None, sessions: BTreeMap::new() };
         listener.warm().map_err(refusal)?;

@@ -62,7 +62,8 @@ pub(crate) fn digits_and_answers_are_recognized() -> Ran {
     let answers = Grammar { slots: vec![SlotKind::YesNo], ..english() };
     let digits = Grammar { slots: vec![SlotKind::Digits { min: 8, max: 8 }], ..english() };
     let one = Grammar { slots: vec![SlotKind::Digits { min: 1, max: 1 }], ..english() };
-    let said = ["yes", "yes please", "yes that is right", "that is right", "no", "no thank you", "that is wrong"];
+    let said =
+        ["yes", "yes please", "yes that is right", "that is right", "no", "no thank you", "that is wrong"];
     let ran = at_least(95, &answers, &said);
     if ran != Ran::Yes {
         return ran;

@@ -88,8 +88,10 @@ mod tests {
     #[test]
     fn level_and_colour_of_a_line_are_taken_out_as_they_become_known() {
         let frames = [[1.0; BANDS], [4.0; BANDS], [9.0; BANDS], [4.0; BANDS], [2.0; BANDS]].repeat(40);
-        let coloured: Vec<Energies> =
-            frames.iter().map(|frame| std::array::from_fn(|n| frame[n] * 50.0 * 1.2f32.powi(n as i32))).collect();
+        let coloured: Vec<Energies> = frames
+            .iter()
+            .map(|frame| std::array::from_fn(|n| frame[n] * 50.0 * 1.2f32.powi(n as i32)))
+            .collect();
         let mut line = Line::usual([0.0; BANDS]);
         let plain = Utterance::new(&frames).normalized(&line);
         let far = |line: &Line| {
