@@ -24,6 +24,8 @@ echo-duplicates      | latency | echo          | --duplicate 5
 echo-loss            | latency | echo          | --loss 5
 echo-after-jitter    | latency | echo          | --jitter 60 --impaired-for 5
 echo-200-calls       | load    | echo          | --calls 200
+echo-300-calls       | load    | echo          | --calls 300
+echo-300-recorded    | recorded | echo         | --calls 300
 echo-800-calls       | load    | echo          | --calls 800
 bridge-200-calls     | load    | bridge-16k-raw | --calls 200
 bridge-500-calls     | load    | bridge-16k-raw | --calls 500
@@ -45,6 +47,12 @@ main() {
     while IFS='|' read -r name bench bot options; do
         name=${name// /} bench=${bench// /}
         [ -n "$name" ] && { [ $# -eq 0 ] || [[ " $* " == *" $name "* ]]; } || continue
+        config=
+        if [ "$bench" = recorded ]; then
+            bench=load
+            config="$folder/recorded.toml"
+            printf '[bundle]\nrecord = "on"\n' >"$config"
+        fi
         if [ "$bench" = load ] || [ -z "${server:-}" ]; then
             stop_processes
             start_processes
@@ -57,6 +65,7 @@ main() {
         # shellcheck disable=SC2086
         "$offhook" bench $bench "sip:${bot// /}@$sip" --pid "$server" --seconds "$seconds" --json $options </dev/null |
             sed "s/^/$name\t/" || { wrong=$((wrong + 1)); echo "bench: $name failed" >&2; }
+        [ -z "$config" ] || count_bundles "$name"
     done <<<"$rows"
     [ "$wrong" -eq 0 ] || die "$wrong rows failed"
 }
@@ -67,13 +76,23 @@ start_processes() {
     application=$!
     wait_for "$folder/application" '^ws://'
     bridge=$(grep -m1 '^ws://' "$folder/application")
-    NO_COLOR=1 RUST_LOG=info "$offhook" serve --sip 127.0.0.1:0 --api 127.0.0.1:0 --bridge "$bridge" --data "$folder/data" \
+    NO_COLOR=1 RUST_LOG=info "$offhook" serve ${config:+--config "$config"} --sip 127.0.0.1:0 --api 127.0.0.1:0 --bridge "$bridge" --data "$folder/data" \
         >"$folder/server" 2>&1 &
     server=$!
     wait_for "$folder/server" 'ready for calls'
     sip=$(sed -n 's/.*ready for calls.* sip=\([^ ]*\).*/\1/p' "$folder/server")
     # Speech engines warm up in processes of their own: they have their moment before anything is measured.
     sleep 2
+}
+
+# What a recorded minute of a call takes on the disk.
+count_bundles() {
+    kill -TERM "$server" && kill -TERM "$server" && wait "$server" || true
+    server=
+    # Columns: date, time, ending, seconds, KB.
+    "$offhook" bundle list "$folder/data/bundles" </dev/null |
+        awk -v name="$1" '$3 == "complete" { seconds += $4; kilobytes += $5 }
+            END { if (seconds > 0) printf "%s\t{\"bundle_kb_per_call_minute\":%.0f}\n", name, kilobytes / seconds * 60 }'
 }
 
 wait_for() {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use crate::bots::Bots;
 use crate::cli::ConfigCommand;
 use crate::config::Config;
@@ -12,7 +14,8 @@ pub(super) fn run(command: ConfigCommand) -> anyhow::Result<ExitCode> {
             let config = Config::load(&file)?;
             let bots = Bots::load(config.bots.as_deref())?;
             bots.check_routes(&config)?;
-            for note in bots.notes(&config) {
+            let key = config.bundle.check_key().with_context(|| file.display().to_string())?;
+            for note in bots.notes(&config).into_iter().chain(key) {
                 println!("{}: note: {note}", file.display());
             }
             println!("{}: fine", file.display());

@@ -79,9 +79,13 @@ fn place_call(server: &Server, wav: &Path, data: &Path, stop: &Stop) -> anyhow::
         record.call_id,
         data.join("offhook.db").display()
     );
+    if let Some(bundle) = server.bundle_of(&record.call_id)? {
+        println!("bundle: {bundle} (Wireshark opens it, `offhook replay` runs it again)");
+    }
     let understood = record.transcript.iter().any(|(speaker, _)| *speaker == Speaker::Caller);
     // Served to the end: the bot said goodbye or handed over, and knows what the call was good for.
-    let served = matches!(record.cause, Some(EndCause::BotHungUp | EndCause::Transferred)) && record.outcome.is_some();
+    let served =
+        matches!(record.cause, Some(EndCause::BotHungUp | EndCause::Transferred)) && record.outcome.is_some();
     if !understood {
         println!("the bot understood nothing of what was said");
     }
@@ -175,7 +179,7 @@ fn order_service() -> anyhow::Result<SocketAddr> {
 fn write_config(data: &Path, orders: SocketAddr, agent: &str) -> anyhow::Result<PathBuf> {
     let path = data.join("demo.toml");
     let text = format!(
-        "[bots.config]\norder_service = \"http://{orders}\"\n\n[bots.targets]\nagents = \"{agent}\"\n"
+        "[bundle]\nrecord = \"on\"\n\n[bots.config]\norder_service = \"http://{orders}\"\n\n[bots.targets]\nagents = \"{agent}\"\n"
     );
     std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     Ok(path)
@@ -249,6 +253,11 @@ impl Server {
             let request = self.client.get(url).bearer_auth(&self.key);
             Ok(request.send().await?.json().await?)
         })
+    }
+
+    /// Where a call's bundle is.
+    fn bundle_of(&self, call_id: &str) -> anyhow::Result<Option<String>> {
+        Ok(self.get(&format!("v1/calls/{call_id}"))?["bundle"].as_str().map(str::to_owned))
     }
 
     /// The newest record, once its call has ended.

@@ -36,18 +36,33 @@ impl BundleConfig {
     /// It is not where the file says, or it is no key.
     pub fn reveal_key(&self) -> anyhow::Result<Option<[u8; KEY]>> {
         let Some(secret) = &self.key else { return Ok(None) };
-        let digits = secret.reveal().map_err(anyhow::Error::msg).context("bundle.key")?;
-        let mut key = [0; KEY];
-        let pairs = digits.as_bytes().chunks(2);
-        if digits.len() != KEY * 2 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            // Not a digit of it is told.
-            bail!("bundle.key is no key: write 64 hexadecimal digits, as `openssl rand -hex 32` prints them");
-        }
-        for (octet, pair) in key.iter_mut().zip(pairs) {
-            *octet = pair.iter().fold(0, |value, digit| value << 4 | hexadecimal(*digit));
-        }
-        Ok(Some(key))
+        parse_key(&secret.reveal().map_err(anyhow::Error::msg).context("bundle.key")?).map(Some)
     }
+
+    /// Why the key cannot be looked at here, for people: on the machine of the server it may be there.
+    ///
+    /// # Errors
+    /// It is there, and it is no key.
+    pub fn check_key(&self) -> anyhow::Result<Option<String>> {
+        match self.key.as_ref().map(Secret::reveal) {
+            None => Ok(None),
+            Some(Ok(digits)) => parse_key(&digits).map(|_| None),
+            Some(Err(why)) => Ok(Some(format!("bundle.key: {why}: without it the server does not start"))),
+        }
+    }
+}
+
+fn parse_key(digits: &str) -> anyhow::Result<[u8; KEY]> {
+    let mut key = [0; KEY];
+    let pairs = digits.as_bytes().chunks(2);
+    if digits.len() != KEY * 2 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        // Not a digit of it is told.
+        bail!("bundle.key is no key: write 64 hexadecimal digits, as `openssl rand -hex 32` prints them");
+    }
+    for (octet, pair) in key.iter_mut().zip(pairs) {
+        *octet = pair.iter().fold(0, |value, digit| value << 4 | hexadecimal(*digit));
+    }
+    Ok(key)
 }
 
 fn hexadecimal(digit: u8) -> u8 {
@@ -128,6 +143,10 @@ mod tests {
             let told = format!("{:#}", key(&wrong).unwrap_err());
             assert!(told.contains("64 hexadecimal digits") && !told.contains(&wrong), "{told}");
         }
+        let told =
+            parse("[bundle]\nkey = \"env:OFFHOOK_TEST_NO_SUCH_VARIABLE\"\n").unwrap().bundle.check_key();
+        assert!(told.unwrap().is_some_and(|note| note.contains("is not set")));
+        assert!(parse("[bundle]\nkey = \"abc\"\n").unwrap().bundle.check_key().is_err());
         let told = format!("{:#}", key("env:OFFHOOK_TEST_NO_SUCH_VARIABLE").unwrap_err());
         assert!(told.contains("bundle.key") && told.contains("OFFHOOK_TEST_NO_SUCH_VARIABLE"), "{told}");
         assert_eq!(Config::default().bundle.reveal_key().unwrap(), None);

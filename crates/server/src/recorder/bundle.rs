@@ -15,7 +15,7 @@ use super::files::{BundleFile, BundleFiles};
 use super::record::Record;
 
 /// What was written is handed to the file this often. With what it waits before, a kill costs less than a second.
-const FLUSH_EVERY: Duration = Duration::from_millis(450);
+const FLUSH_EVERY: Duration = Duration::from_millis(600);
 
 /// A call that begins.
 #[derive(Debug)]

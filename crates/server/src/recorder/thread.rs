@@ -155,9 +155,9 @@ struct Due {
 #[derive(Clone, Copy)]
 enum What {
     Control(Place),
-    Worker(usize, Place),
+    Worker(u16, Place),
     /// A SIP message of this round.
-    Sip(usize),
+    Sip(u32),
 }
 
 impl RecorderThread {
@@ -235,7 +235,7 @@ impl RecorderThread {
                     let bytes = bytes.to_vec();
                     let message = SipMessage { kind, direction, at: tick, local, remote, bytes };
                     sip.arrived(message, carried, |call, message| {
-                        due.push(Due { call, tick, what: What::Sip(messages.len()) });
+                        due.push(Due { call, tick, what: What::Sip(messages.len() as u32) });
                         messages.push(message);
                     });
                 }
@@ -243,7 +243,7 @@ impl RecorderThread {
                     if let Some(bundle) = bundles.get_mut(&call) {
                         bundle.sip_call_id = Some(id.to_owned());
                         for message in sip.claim(id, call) {
-                            due.push(Due { call, tick, what: What::Sip(messages.len()) });
+                            due.push(Due { call, tick, what: What::Sip(messages.len() as u32) });
                             messages.push(message);
                         }
                     }
@@ -262,7 +262,7 @@ impl RecorderThread {
         for (number, (_, source)) in workers.iter_mut().enumerate() {
             source.look_until(horizon, |record, place, tick| {
                 if let Some(call) = record.call() {
-                    due.push(Due { call, tick, what: What::Worker(number, place) });
+                    due.push(Due { call, tick, what: What::Worker(number as u16, place) });
                 }
             });
         }
@@ -282,11 +282,12 @@ impl RecorderThread {
             for Due { tick, what, .. } in of_one_call {
                 let (found, half) = match *what {
                     What::Control(place) => (control.at(place), Half::Control),
-                    What::Worker(number, place) => {
-                        (workers.get(number).and_then(|(_, source)| source.at(place)), Half::Media)
-                    }
+                    What::Worker(number, place) => (
+                        workers.get(usize::from(number)).and_then(|(_, source)| source.at(place)),
+                        Half::Media,
+                    ),
                     What::Sip(number) => {
-                        let Some(message) = messages.get(number) else { continue };
+                        let Some(message) = messages.get(number as usize) else { continue };
                         RecorderStats::add(&stats.packets, 1);
                         goes_on = keep(bundle.sip(&message.packet()), bundle, sip, stats);
                         (None, Half::Control)
