@@ -7,8 +7,7 @@ use offhook_replay::CallHead;
 use offhook_sip_proto::endpoint::{
     CallKey, Endpoint, EndpointConfig, EndpointEvent, Listener, Peer, Transport,
 };
-use offhook_sip_proto::message::{Method, StatusCode};
-use offhook_sip_proto::policy::Acceptance;
+use offhook_sip_proto::message::StatusCode;
 use offhook_time::{Randomness, Seed, Time};
 
 use crate::agenda::Due;
@@ -28,11 +27,7 @@ const MOST_DEADLINES: u32 = 1_000;
 
 /// Our endpoint, live and in replay.
 pub(crate) fn endpoint(seed: Seed) -> Endpoint {
-    // Exactly what the server takes.
-    let methods =
-        [Method::Invite, Method::Ack, Method::Bye, Method::Cancel, Method::Options, Method::Notify].to_vec();
     let config = EndpointConfig {
-        acceptance: Acceptance { methods, extensions: Vec::new(), ..Acceptance::default() },
         listeners: vec![Listener::new(Transport::Udp, our_sip())],
         ..EndpointConfig::default()
     };

@@ -55,8 +55,8 @@ impl Signalling {
             user_agent: "offhook-call".to_owned(),
             ..EndpointConfig::default()
         };
-        // We are the one who is transferred.
-        config.acceptance.methods.push(Method::Refer);
+        // We are the one who is transferred, and answer what other servers try in a call.
+        config.acceptance.methods.extend([Method::Info, Method::Update, Method::Refer]);
         let readiness = Readiness::new()?;
         readiness.add(&udp, UDP)?;
         readiness.add(&listener, LISTENER)?;

@@ -102,18 +102,6 @@ impl StepBody {
             }
         }
     }
-
-    /// Appends the payload to `out`.
-    pub fn append_to(&self, out: &mut Vec<u8>) {
-        match self {
-            StepBody::Whole(payload) => out.extend_from_slice(payload),
-            StepBody::Around { before, shared, after } => {
-                for part in [before.as_slice(), shared, after] {
-                    out.extend_from_slice(part);
-                }
-            }
-        }
-    }
 }
 
 /// An output of one half.

@@ -209,7 +209,7 @@ impl Control {
         let clock = Clock;
         let now = clock.now();
         let endpoint = EndpointConfig {
-            acceptance: acceptance(),
+            acceptance: Acceptance::default(),
             listeners: [Transport::Udp, Transport::Tcp]
                 .map(|protocol| Listener::new(protocol, local))
                 .to_vec(),
@@ -382,7 +382,7 @@ impl Control {
                 }
                 let tag = self.randomness.hex(16);
                 let mut response = request.response(status, Some(&tag));
-                let acceptance = acceptance();
+                let acceptance = Acceptance::default();
                 response.headers.push(header::ALLOW, acceptance.allow());
                 response.headers.push(header::ACCEPT, acceptance.accept());
                 response.headers.push(header::SERVER, self.config.user_agent.as_str());
@@ -556,22 +556,5 @@ impl Control {
                 ("outside_dialog", counters.outside_dialog),
             ],
         }
-    }
-}
-
-/// What a request may ask for: exactly what the calls can do.
-fn acceptance() -> Acceptance {
-    Acceptance {
-        methods: vec![
-            Method::Invite,
-            Method::Ack,
-            Method::Bye,
-            Method::Cancel,
-            Method::Options,
-            Method::Notify,
-        ],
-        extensions: Vec::new(),
-        content_types: ["application/sdp", "message/sipfrag", "multipart/mixed"].map(str::to_owned).to_vec(),
-        ..Acceptance::default()
     }
 }

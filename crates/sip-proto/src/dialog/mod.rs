@@ -177,11 +177,6 @@ impl Dialog {
         &self.route_set
     }
 
-    /// Replaces our contact; the peer learns it with the next INVITE or 2xx.
-    pub fn set_contact(&mut self, contact: NameAddr) {
-        self.contact = contact;
-    }
-
     /// A 2xx was sent: the dialog of a called side is confirmed.
     pub fn confirm(&mut self) {
         if self.phase == Phase::Early {

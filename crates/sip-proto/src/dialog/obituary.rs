@@ -20,11 +20,6 @@ impl Obituary {
         self.0.id()
     }
 
-    /// The dialog as it was, for its [`destination`](Dialog::destination).
-    pub fn last_state(&self) -> &Dialog {
-        &self.0
-    }
-
     /// The BYE with `reason` as its Reason header (RFC 3326); `None` where the dialog was over or may not be ended by
     /// a BYE: RFC 3261 §15 lets the called side send none before its 2xx.
     pub fn bye(&self, reason: &str) -> Option<Request> {

@@ -168,11 +168,6 @@ impl Headers {
         elements.filter_map(|element| std::str::from_utf8(element).ok()).collect()
     }
 
-    /// Whether a token list names `token` (option tags and methods; compared case-insensitively).
-    pub fn lists_token(&self, name: &str, token: &str) -> bool {
-        self.tokens(name).iter().any(|listed| listed.eq_ignore_ascii_case(token))
-    }
-
     /// The topmost Via.
     ///
     /// # Errors

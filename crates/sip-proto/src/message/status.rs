@@ -60,11 +60,6 @@ impl StatusCode {
         self.0 >= 200 && self.0 < 300
     }
 
-    /// 3xx.
-    pub const fn is_redirection(self) -> bool {
-        self.0 >= 300 && self.0 < 400
-    }
-
     /// 3xx to 6xx.
     pub const fn is_failure(self) -> bool {
         self.0 >= 300

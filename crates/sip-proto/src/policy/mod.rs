@@ -14,7 +14,7 @@ mod body;
 
 pub use body::{body_part, is_optional_body};
 
-/// What this user agent server understands.
+/// What this user agent server understands; by default exactly what our calls can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acceptance {
     /// Methods, in the order Allow names them.
@@ -28,31 +28,22 @@ pub struct Acceptance {
 }
 
 impl Default for Acceptance {
-    /// A call-taking user agent: no registrar, no subscriptions but those of a REFER.
+    /// A call-taking user agent: no registrar, no subscriptions but those of a REFER, no extension that may be required.
+    /// `sips` demands TLS (RFC 3261 §26.2.2), which we do not speak: a scheme that is not supported, 416 (§8.2.2.1).
     fn default() -> Self {
-        let methods = [
-            Method::Invite,
-            Method::Ack,
-            Method::Bye,
-            Method::Cancel,
-            Method::Options,
-            Method::Notify,
-            Method::Info,
-            Method::Update,
-            Method::Prack,
-        ];
         let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
         Acceptance {
-            methods: methods.to_vec(),
-            extensions: texts(&["100rel", "timer", "replaces"]),
-            content_types: texts(&[
-                sdp::CONTENT_TYPE,
-                "application/dtmf-relay",
-                "application/dtmf",
-                "message/sipfrag",
-                "multipart/mixed",
-            ]),
-            schemes: texts(&["sip", "sips", "tel"]),
+            methods: vec![
+                Method::Invite,
+                Method::Ack,
+                Method::Bye,
+                Method::Cancel,
+                Method::Options,
+                Method::Notify,
+            ],
+            extensions: Vec::new(),
+            content_types: texts(&[sdp::CONTENT_TYPE, "message/sipfrag", "multipart/mixed"]),
+            schemes: texts(&["sip", "tel"]),
         }
     }
 }
@@ -61,11 +52,6 @@ impl Acceptance {
     /// The value of an Allow header.
     pub fn allow(&self) -> String {
         self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
-    }
-
-    /// The value of a Supported header.
-    pub fn supported(&self) -> String {
-        self.extensions.join(", ")
     }
 
     /// The value of an Accept header.

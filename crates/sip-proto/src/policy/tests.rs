@@ -37,7 +37,7 @@ fn ordinary_requests_are_admitted() {
 #[test]
 fn each_refusal_says_what_would_have_been_taken() {
     let register = refused("REGISTER", "sip:a", "", "");
-    let extension = refused("INVITE", "sip:a@b", "Require: timer, foo, bar\r\n", "");
+    let extension = refused("INVITE", "sip:a@b", "Require: foo, bar\r\n", "");
     let body = refused("INVITE", "sip:a@b", "Content-Type: text/html\r\n", "<p>");
     let encoding =
         refused("INVITE", "sip:a@b", "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n", "x");
@@ -89,4 +89,26 @@ fn a_refusal_becomes_a_response_that_copies_the_request() {
     assert_eq!(response.headers.to().unwrap().tag(), Some("ours"));
     assert_eq!(response.headers.get("Via"), request.headers.get("Via"));
     assert!(response.headers.has("Allow"));
+}
+
+#[test]
+fn a_sips_uri_is_not_answered_as_if_it_came_by_tls() {
+    assert_eq!(refused("INVITE", "sips:echo@127.0.0.1", "", "").status, 416);
+    assert_eq!(refused("OPTIONS", "SIPS:127.0.0.1", "", "").status, 416);
+}
+
+#[test]
+fn what_no_call_can_do_is_neither_admitted_nor_named_in_allow() {
+    for method in ["INFO", "UPDATE", "PRACK"] {
+        let refusal = refused(method, "sip:a@b", "", "");
+
+        assert_eq!(refusal.status, 405, "{method}");
+        assert_eq!(refusal.headers.get_str("Allow"), Some("INVITE, ACK, BYE, CANCEL, OPTIONS, NOTIFY"));
+    }
+    for extension in ["100rel", "timer", "replaces"] {
+        let refusal = refused("INVITE", "sip:a@b", &format!("Require: {extension}\r\n"), "");
+
+        assert_eq!(refusal.status, 420, "{extension}");
+        assert_eq!(refusal.headers.get_str("Unsupported"), Some(extension));
+    }
 }

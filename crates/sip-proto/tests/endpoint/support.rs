@@ -39,6 +39,8 @@ impl Bench {
             ],
             ..EndpointConfig::default()
         };
+        // INFO as well: how requests inside a dialog are treated does not depend on their method.
+        config.acceptance.methods.push(Method::Info);
         change(&mut config);
         Bench {
             endpoint: Endpoint::new(config, Seed::from_number(7)),
