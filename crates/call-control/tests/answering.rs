@@ -286,15 +286,17 @@ fn an_application_that_is_lost_in_a_call_did_not_hang_up() {
         let mut bench = Bench::with(|settings| {
             settings.role = Role::Bridge(BridgeSettings { sample_rate: 16_000, raw: false });
         });
-        bridge(&mut bench);
+        bench.invite(OFFER);
         bench.feed(Input::BridgeConnected);
         bench.ack("");
         bench.feed(input);
-        assert_eq!(bench.requests("BYE").len(), 1);
-        bench.ended()
+        let reason = bench.sent(&Method::Bye).unwrap().headers.get_str("Reason").unwrap().to_owned();
+        (bench.ended().unwrap(), reason)
     });
 
-    assert_eq!(causes, [Some(EndCause::ApplicationUnavailable), Some(EndCause::ApplicationHungUp)]);
+    let [(lost, lost_reason), (hung_up, hung_up_reason)] = causes;
+    assert_eq!((lost, hung_up), (EndCause::ApplicationUnavailable, EndCause::ApplicationHungUp));
+    assert!(lost_reason.contains("cause=27") && hung_up_reason.contains("cause=16"), "{lost_reason}");
 }
 
 #[test]

@@ -98,6 +98,27 @@ fn commands_of_the_application_become_events() {
 }
 
 #[test]
+fn a_close_frame_is_a_hang_up_and_a_connection_that_just_ends_is_broken() {
+    let (application, url) = Application::listen();
+    let closed = Call::open(&url, Framing::Raw, 8_000);
+    let mut application = application.accept();
+    closed.expect(BridgeEvent::Connected);
+    application.control();
+    application.0.close(None).unwrap();
+    closed.expect(BridgeEvent::Closed { why: BridgeClosed::ByApplication });
+    // Our close answers theirs.
+    assert!(matches!(application.0.read(), Ok(Message::Close(_))));
+
+    let (application, url) = Application::listen();
+    let lost = Call::open(&url, Framing::Raw, 8_000);
+    let application = application.accept();
+    lost.expect(BridgeEvent::Connected);
+    drop(application);
+    let why = lost.events.recv_timeout(WAIT).unwrap();
+    assert!(matches!(why, BridgeEvent::Closed { why: BridgeClosed::Broken(_) }), "{why:?}");
+}
+
+#[test]
 fn a_burst_of_speech_is_neither_lost_nor_reordered() {
     let (application, url) = Application::listen();
     let call = Call::open(&url, Framing::Raw, 8_000);

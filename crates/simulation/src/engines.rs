@@ -186,7 +186,7 @@ impl Engines {
                 ApplicationAct::Dtmf(digits) => Input::BridgeDtmf { digits: digits.to_owned() },
                 ApplicationAct::HangUp => Input::BridgeHangUp { reason: "done".to_owned() },
                 ApplicationAct::Transfer => Input::BridgeTransfer { target: "agents".to_owned() },
-                ApplicationAct::Close => Input::BridgeClosed { why: "the application is gone".to_owned() },
+                ApplicationAct::Vanish => Input::BridgeClosed { why: "the application is gone".to_owned() },
             };
             self.tell(at + after, input);
         }

@@ -139,5 +139,5 @@ pub(crate) enum ApplicationAct {
     Dtmf(&'static str),
     HangUp,
     Transfer,
-    Close,
+    Vanish,
 }

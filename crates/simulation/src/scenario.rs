@@ -261,7 +261,7 @@ impl Scenario {
             ApplicationAct::Dtmf("not digits"),
             ApplicationAct::HangUp,
             ApplicationAct::Transfer,
-            ApplicationAct::Close,
+            ApplicationAct::Vanish,
         ];
         for _ in 0..draw.below(4) {
             self.application.says.push((ms(500 + draw.below(4_000)), draw.pick(&acts)));

@@ -66,9 +66,16 @@ pub(super) async fn run(parts: Parts) -> BridgeClosed {
     connection.begin();
     let why = poll_fn(|context| connection.poll(context)).await;
     connection.report_dropped(true);
-    if why == BridgeClosed::Stopped {
-        // An application that does not answer the close is left alone: the call is over.
-        let _ = timeout(CLOSE_TIMEOUT, connection.take_leave()).await;
+    // An application that does not answer the close is left alone: the call is over.
+    match why {
+        BridgeClosed::Stopped => {
+            let _ = timeout(CLOSE_TIMEOUT, connection.take_leave()).await;
+        }
+        // Its close is answered by the library, with the next flush.
+        BridgeClosed::ByApplication => {
+            let _ = timeout(CLOSE_TIMEOUT, connection.socket.flush()).await;
+        }
+        BridgeClosed::CannotConnect(_) | BridgeClosed::Broken(_) => {}
     }
     why
 }
@@ -160,9 +167,9 @@ impl Connection {
         while self.downlink.waiting_bytes() <= self.parts.config.read_ahead_bytes {
             let message = match ready!(self.socket.poll_next_unpin(context)) {
                 Some(Ok(message)) => message,
-                None | Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) => {
-                    return Poll::Ready(BridgeClosed::ByApplication);
-                }
+                // An application that is done says so with a close frame. One that ends without is gone: killed, or
+                // out of reach.
+                None => return Poll::Ready(BridgeClosed::Broken(WsError::ConnectionClosed.to_string())),
                 Some(Err(error)) => return Poll::Ready(BridgeClosed::Broken(error.to_string())),
             };
             match message {
@@ -172,8 +179,9 @@ impl Connection {
                         return Poll::Ready(why);
                     }
                 }
+                Message::Close(_) => return Poll::Ready(BridgeClosed::ByApplication),
                 // Pings are answered by the library.
-                Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
         Poll::Pending

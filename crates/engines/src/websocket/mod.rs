@@ -172,10 +172,10 @@ pub enum BridgeEvent {
 pub enum BridgeClosed {
     /// We closed it.
     Stopped,
-    /// The application closed it or sent `stop`.
+    /// The application closed it with a close frame, or sent `stop`.
     ByApplication,
     /// It could not be connected in time, or was refused.
     CannotConnect(String),
-    /// The connection broke.
+    /// The connection ended without a close frame: reset, end of the stream, or bytes that are no WebSocket.
     Broken(String),
 }

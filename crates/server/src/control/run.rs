@@ -479,13 +479,18 @@ impl Control {
                 return;
             }
             BridgeEvent::Closed { why } => {
-                let why = match why {
+                let call_id = self.calls.get(&key).map(|call| call.id.as_str());
+                match why {
                     BridgeClosed::Stopped => return,
-                    BridgeClosed::ByApplication => "the application closed the connection".to_owned(),
-                    BridgeClosed::CannotConnect(why) | BridgeClosed::Broken(why) => why,
-                };
-                tracing::info!(call = key, why, "the application is gone");
-                Input::BridgeClosed { why }
+                    BridgeClosed::ByApplication => {
+                        tracing::info!(call_id, "the application closed the connection");
+                        Input::BridgeHangUp { reason: "the application closed the connection".to_owned() }
+                    }
+                    BridgeClosed::CannotConnect(why) | BridgeClosed::Broken(why) => {
+                        tracing::warn!(call_id, why, "the application is gone");
+                        Input::BridgeClosed { why }
+                    }
+                }
             }
         };
         self.run_call(key, input, now);
