@@ -10,6 +10,7 @@ use offhook_linux_ffi::{
 };
 use offhook_time::Time;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::net::{RecvFlags, recvfrom};
 
 use crate::CallerError;
 use crate::clock;
@@ -66,6 +67,14 @@ impl Inbox {
         // A socket that fails has nothing more to give; what is missing shows as loss.
         received.is_ok_and(|count| count == self.receiver.batch())
     }
+}
+
+/// Where datagrams of `socket` were refused by ICMP since the last look, one address at a time. Only for a socket that
+/// [reports](offhook_linux_ffi::report_icmp_errors) them.
+pub(crate) fn next_refused(socket: &UdpSocket) -> Option<SocketAddr> {
+    let flags = RecvFlags::ERRQUEUE | RecvFlags::DONTWAIT;
+    let (_, _, destination) = recvfrom(socket, &mut [0; 64], flags).ok()?;
+    SocketAddr::try_from(destination?).ok()
 }
 
 /// Waits until `socket` has something to read, at most this long, to the precision of the kernel's timers.

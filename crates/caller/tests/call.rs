@@ -7,7 +7,7 @@ mod support;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offhook_caller::call::{self, CallOptions, CallReport, EndedBy, OnRefer, Outcome, Stop, Transport};
 use offhook_caller::g711::Law;
@@ -99,6 +99,53 @@ fn asked_to_stop_while_it_rings_it_cancels() {
     let (report, progress) = caller.join().unwrap();
 
     assert_eq!(report.outcome, Outcome::Cancelled, "{progress}");
+}
+
+#[test]
+fn asked_to_stop_before_anything_was_answered_it_ends_at_once_and_cancels_a_late_ringing() {
+    let (mut far, uri) = FarEnd::udp();
+    let stop = Stop::default();
+    let stopper = stop.clone();
+    let caller = thread::spawn(move || place(&quick(uri), &stop));
+    let invite = far.expect("INVITE");
+
+    let began = Instant::now();
+    stopper.raise();
+    far.respond(&invite, "180 Ringing", "");
+    far.expect("CANCEL");
+    let (report, progress) = caller.join().unwrap();
+
+    assert_eq!(report.outcome, Outcome::Cancelled, "{progress}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}: {progress}", began.elapsed());
+
+    let (mut silent, uri) = FarEnd::udp();
+    let stop = Stop::default();
+    let stopper = stop.clone();
+    let caller = thread::spawn(move || place(&quick(uri), &stop));
+    silent.expect("INVITE");
+    let began = Instant::now();
+    stopper.raise();
+    let (report, progress) = caller.join().unwrap();
+
+    assert_eq!(report.outcome, Outcome::Cancelled, "{progress}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}: {progress}", began.elapsed());
+}
+
+#[test]
+fn a_port_where_nobody_listens_ends_the_call_at_once_and_is_named() {
+    // Held as TCP by nobody and as UDP until here: free again, and nobody else's for the moment.
+    let closed = UdpSocket::bind((LOCAL, 0)).unwrap().local_addr().unwrap();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let mut options = quick(format!("sip:echo@{closed}"));
+        options.transport = transport;
+        let began = Instant::now();
+
+        let (report, progress) = place(&options, &Stop::default());
+
+        let reason = format!("nothing listens at {closed}: is the server running there?");
+        assert_eq!(report.outcome, Outcome::Failed { reason }, "{progress}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}: {progress}", began.elapsed());
+    }
 }
 
 #[test]

@@ -17,5 +17,5 @@ pub use process::{
     RealtimeRefused, end_when_nobody_reads, keep_freed_memory, kill_with_parent, raise_open_file_limit,
     set_realtime_priority,
 };
-pub use socket::{bind_port_pair, set_dscp};
+pub use socket::{bind_port_pair, report_icmp_errors, set_dscp};
 pub use stamp::{StampClock, monotonic_nanos};

@@ -54,6 +54,19 @@ pub fn set_dscp(socket: &UdpSocket, dscp: u8) -> io::Result<()> {
     }
 }
 
+/// Lets the kernel report ICMP errors of a UDP socket that is not connected (IP_RECVERR): the next call on it fails once
+/// with the error, and the error queue (MSG_ERRQUEUE) has each datagram's destination. Whoever waits for the socket must
+/// empty that queue: until then the wait returns at once.
+///
+/// # Errors
+/// What the kernel says.
+pub fn report_icmp_errors(socket: &UdpSocket) -> io::Result<()> {
+    match socket.local_addr()? {
+        SocketAddr::V4(_) => set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_RECVERR, 1),
+        SocketAddr::V6(_) => set_option(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1),
+    }
+}
+
 pub(crate) fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
     // SAFETY: the option value is an int that outlives the call, and its true size is given.
     let result = unsafe {

@@ -33,6 +33,9 @@ const TRANSFEROR_LEAVES: Duration = Duration::from_secs(5);
 /// How long a BYE or CANCEL of ours may stay unanswered before the report is written without it.
 const ENDING: Duration = Duration::from_secs(33);
 
+/// The same where somebody asked us to stop and waits: one repetition of it.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// See [`super::run`].
 pub(crate) fn run(
     options: &CallOptions,
@@ -150,7 +153,12 @@ impl Conversation<'_> {
                 break;
             }
             if let Some(since) = ending_since {
-                if now.since(since) >= ENDING {
+                let longest = if stop.is_raised() { LEAVING } else { ENDING };
+                // RFC 3261 §9.1: no CANCEL before a response. Where none came there is nothing to wait for; one that
+                // comes in our afterword is still answered by a CANCEL.
+                let is_unheard = |leg: &Leg| leg.phase == Phase::Calling && !leg.is_heard;
+                let is_left = |leg: &Leg| leg.phase == Phase::Over || is_unheard(leg);
+                if now.since(since) >= longest || (stop.is_raised() && self.legs.iter().all(is_left)) {
                     break;
                 }
             } else if self.must_end(stop, now) {
@@ -169,6 +177,9 @@ impl Conversation<'_> {
             for event in self.signalling.turn(TURN) {
                 self.handle_endpoint(event)?;
             }
+        }
+        if stop.is_raised() {
+            self.outcome.get_or_insert(Outcome::Cancelled);
         }
         Ok(())
     }

@@ -65,6 +65,8 @@ pub(crate) struct Leg {
     pub key: CallKey,
     pub call_id: String,
     pub phase: Phase,
+    /// They answered the INVITE with something, be it 100.
+    pub is_heard: bool,
     pub law: Option<Law>,
     pub media: Option<Media>,
     /// What the audio was, once it is over.
@@ -144,6 +146,7 @@ impl Leg {
             key,
             call_id: invitation.call_id,
             phase: Phase::Calling,
+            is_heard: false,
             law: None,
             media: None,
             heard: None,
@@ -262,6 +265,7 @@ impl Leg {
     ) {
         match event {
             InviteClientEvent::Provisional { response, .. } => {
+                self.is_heard = true;
                 out.push(LegEvent::Provisional(response.status.code()));
             }
             InviteClientEvent::Answered { dialog, response } => {
@@ -288,7 +292,12 @@ impl Leg {
             }
             InviteClientEvent::Failed(failure) => {
                 self.phase = Phase::Over;
-                out.push(LegEvent::Failed(format!("no answer to the INVITE ({failure:?})")));
+                let remote = self.peer.remote;
+                out.push(LegEvent::Failed(if signalling.was_refused(remote) {
+                    format!("nothing listens at {remote}: is the server running there?")
+                } else {
+                    format!("no answer to the INVITE ({failure:?})")
+                }));
             }
         }
     }

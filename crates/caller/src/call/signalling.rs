@@ -1,10 +1,11 @@
 //! SIP over real sockets: drives the [`Endpoint`] of `sip-proto`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
+use offhook_linux_ffi::report_icmp_errors;
 use offhook_sip_proto::endpoint::{
     CallKey, ConnectionId, Endpoint, EndpointConfig, EndpointEvent, Listener, Peer, SipAction, Transmit,
     Transport as Protocol,
@@ -39,6 +40,8 @@ pub(crate) struct Signalling {
     inbox: Inbox,
     /// For what streams bring.
     buffer: Vec<u8>,
+    /// Where nobody listens.
+    refused: BTreeSet<SocketAddr>,
 }
 
 impl Signalling {
@@ -46,6 +49,7 @@ impl Signalling {
     pub fn open(ip: IpAddr, seed: Seed) -> Result<Signalling, CallerError> {
         let failed = "opening the SIP sockets";
         let udp = net::udp(ip, 1 << 20)?;
+        report_icmp_errors(&udp).map_err(CallerError::io(failed))?;
         let udp_local = udp.local_addr().map_err(CallerError::io(failed))?;
         let listener = TcpListener::bind((ip, 0)).map_err(CallerError::io(failed))?;
         listener.set_nonblocking(true).map_err(CallerError::io(failed))?;
@@ -71,6 +75,7 @@ impl Signalling {
             readiness,
             inbox: Inbox::new(8, 65_536),
             buffer: vec![0; 65_536],
+            refused: BTreeSet::new(),
         })
     }
 
@@ -80,6 +85,11 @@ impl Signalling {
             Transport::Udp => self.udp_local,
             Transport::Tcp => self.tcp_local,
         }
+    }
+
+    /// Whether what we sent to `remote` was refused: nobody listens there.
+    pub fn was_refused(&self, remote: SocketAddr) -> bool {
+        self.refused.contains(&remote)
     }
 
     /// Does what a leg asks for.
@@ -122,6 +132,12 @@ impl Signalling {
             endpoint.handle_datagram(bytes, peer, clock::now());
         };
         while self.inbox.receive(&self.udp, &mut handle) {}
+        // RFC 3261 §18.4: an unreachable port is a transport failure of what was sent there.
+        while let Some(remote) = net::next_refused(&self.udp) {
+            self.refused.insert(remote);
+            let peer = Peer { protocol: Protocol::Udp, local, remote, connection: None };
+            self.endpoint.transport_failed(&peer, clock::now());
+        }
     }
 
     fn accept(&mut self) {
@@ -184,7 +200,8 @@ impl Signalling {
     fn send_datagram(&self, bytes: &[u8], remote: SocketAddr) -> bool {
         match self.udp.send_to(bytes, remote) {
             Ok(_) => true,
-            // A full buffer, or an ICMP error of an earlier datagram: lost like any other, and sent again by its timer.
+            // A full buffer, or an ICMP error of an earlier datagram, which the error queue has too: lost like any other,
+            // and sent again by its timer.
             Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionRefused),
         }
     }
@@ -192,9 +209,15 @@ impl Signalling {
     fn send_stream(&mut self, bytes: &[u8], peer: &Peer, close_after: bool) -> bool {
         let number = match peer.connection {
             Some(ConnectionId(number)) => Some(number),
-            None => TcpStream::connect_timeout(&peer.remote, CONNECT)
-                .ok()
-                .and_then(|stream| self.add_stream(stream, peer.remote)),
+            None => match TcpStream::connect_timeout(&peer.remote, CONNECT) {
+                Ok(stream) => self.add_stream(stream, peer.remote),
+                Err(error) => {
+                    if error.kind() == ErrorKind::ConnectionRefused {
+                        self.refused.insert(peer.remote);
+                    }
+                    None
+                }
+            },
         };
         let Some(number) = number else { return false };
         let delivered = self.streams.get_mut(&number).is_some_and(|stream| write_all(stream, bytes));
