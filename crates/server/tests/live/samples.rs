@@ -1,13 +1,11 @@
 //! The recorded callers of audio-samples are understood and served.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use offhook_caller::reflector::Reflector;
 use serde_json::Value;
 
-use crate::common::{Calling, OnTheLine, Setup, alone, program, repository, skip, until_within};
+use crate::common::{Calling, OnTheLine, Orders, Setup, alone, repository, skip, until_within};
 
 /// Calls at a time: more would be late on two processors.
 const AT_ONCE: usize = 5;
@@ -70,9 +68,11 @@ fn difference(record: &Value, expected: &Value) -> Option<String> {
     let order = expected["order"].as_str()?;
     let words: Vec<&str> = order.bytes().map(|digit| DIGITS[usize::from(digit - b'0')]).collect();
     let spoken = format!("order {}, {}", words[..4].join(" "), words[4..].join(" "));
-    let told = record["transcript"].as_array().into_iter().flatten().any(|line| {
-        line[0] == "bot" && line[1].as_str().is_some_and(|text| text.contains(&spoken))
-    });
+    let told = record["transcript"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|line| line[0] == "bot" && line[1].as_str().is_some_and(|text| text.contains(&spoken)));
     (!told).then(|| format!("the bot never spoke of {spoken}"))
 }
 
@@ -92,30 +92,4 @@ fn expectations() -> Vec<(String, Value)> {
         .collect();
     found.sort_by(|a, b| a.0.cmp(&b.0));
     found
-}
-
-struct Orders {
-    url: String,
-    child: Child,
-}
-
-impl Orders {
-    fn start() -> Orders {
-        let mut child = Command::new(program())
-            .arg("order-service")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Orders { url: url.trim().to_owned(), child }
-    }
-}
-
-impl Drop for Orders {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

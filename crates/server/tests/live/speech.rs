@@ -1,10 +1,8 @@
 //! Bots that speak: the engines, what happens without them, and the business behind.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::common::{Calling, Noise, Server, Setup, alone, program, together, until, until_within};
+use crate::common::{Calling, Noise, Orders, Server, Setup, alone, together, until, until_within};
 
 /// Words of a bot, spoken, and the time-outs of a tool.
 const A_TURN: Duration = Duration::from_secs(30);
@@ -20,7 +18,7 @@ fn orders(number: &str) -> String {
 #[test]
 fn an_order_service_that_fails_is_told_in_the_bots_own_words() {
     let _turn = together();
-    let service = OrderService::start();
+    let service = Orders::start();
     let dead = "http://127.0.0.1:9";
     for (url, number, words, outcome) in [
         (service.url.as_str(), "12345678", "has been shipped", "order_status_told"),
@@ -166,30 +164,4 @@ fn engine_processes(server: &Server) -> Vec<i32> {
     }
     found.sort_unstable();
     found
-}
-
-struct OrderService {
-    url: String,
-    child: Child,
-}
-
-impl OrderService {
-    fn start() -> OrderService {
-        let mut child = Command::new(program())
-            .arg("order-service")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        OrderService { url: url.trim().to_owned(), child }
-    }
-}
-
-impl Drop for OrderService {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
