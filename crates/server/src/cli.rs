@@ -104,16 +104,16 @@ pub struct ServeArgs {
     #[arg(long)]
     pub config: Option<PathBuf>,
     /// SIP over UDP and TCP [default: 127.0.0.1:5060].
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = crate::cli_values::listen)]
     pub sip: Option<SocketAddr>,
     /// HTTP API [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = crate::cli_values::listen)]
     pub api: Option<SocketAddr>,
     /// RTP ports [default: 20000-29999].
     #[arg(long, value_name = "A-B")]
     pub rtp: Option<String>,
     /// The address that peers shall use for SIP and RTP.
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", value_parser = crate::cli_values::advertised)]
     pub advertise: Option<IpAddr>,
     /// The application behind the `bridge` bots.
     #[arg(long, value_name = "ws://...")]
@@ -145,7 +145,12 @@ pub enum ConfigCommand {
 #[derive(Debug, Args)]
 pub struct ApiArgs {
     /// The server's API.
-    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    #[arg(
+        long,
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDR:PORT",
+        value_parser = crate::cli_values::listen
+    )]
     pub api: SocketAddr,
     /// The server's data folder, for the key.
     #[arg(long, default_value = "offhook-data", value_name = "DIR")]

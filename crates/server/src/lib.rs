@@ -28,11 +28,13 @@
 pub mod api;
 pub mod bots;
 pub mod cli;
+pub mod cli_values;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod control;
 pub mod entropy;
+pub mod metrics_help;
 pub mod metrics_text;
 pub mod panics;
 pub mod recorder;

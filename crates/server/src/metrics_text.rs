@@ -108,27 +108,30 @@ fn write(text: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
         writeln!(text, "offhook_tick_lateness_seconds_sum{{worker=\"{number}\"}} {total}")?;
         writeln!(text, "offhook_tick_lateness_seconds_count{{worker=\"{number}\"}} {sum}")?;
     }
-    gauge(text, workers, "offhook_worker_calls", "Calls of a media worker.", |worker| {
-        worker.calls.load(std::sync::atomic::Ordering::Relaxed) as u64
-    })?;
-    gauge(
+    let calls = Family { name: "offhook_worker_calls", kind: "gauge", help: "Calls of a media worker." };
+    calls.write(text, workers, |worker| worker.calls.load(std::sync::atomic::Ordering::Relaxed) as u64)?;
+    let allocations = Family {
+        name: "offhook_worker_allocations_total",
+        kind: "counter",
+        help: "Allocations of a media worker's thread.",
+    };
+    allocations.write(text, workers, |worker| worker.health.report().allocations)?;
+    let realtime = Family {
+        name: "offhook_worker_realtime",
+        kind: "gauge",
+        help: "Whether a media worker has real-time priority.",
+    };
+    realtime.write(text, workers, |worker| u64::from(worker.health.is_realtime()))?;
+    writeln!(
         text,
-        workers,
-        "offhook_worker_allocations",
-        "Allocations of a media worker since its start.",
-        |worker| worker.health.report().allocations,
-    )?;
-    gauge(
-        text,
-        workers,
-        "offhook_worker_realtime",
-        "Whether a media worker has real-time priority.",
-        |worker| u64::from(worker.health.is_realtime()),
+        "# HELP offhook_recognizer_frames_dropped_total Frames of callers that recognizers were too slow for."
     )?;
     writeln!(text, "# TYPE offhook_recognizer_frames_dropped_total counter")?;
     writeln!(text, "offhook_recognizer_frames_dropped_total {}", heard.dropped())?;
     if let Some(control) = snapshot {
+        writeln!(text, "# HELP offhook_calls Calls that have not ended.")?;
         writeln!(text, "# TYPE offhook_calls gauge\noffhook_calls {}", control.calls)?;
+        writeln!(text, "# HELP offhook_rtp_ports_free Pairs of RTP ports that no call has.")?;
         writeln!(text, "# TYPE offhook_rtp_ports_free gauge\noffhook_rtp_ports_free {}", control.free_ports)?;
         if !control.trunks.is_empty() {
             writeln!(text, "# HELP offhook_trunk_calls Running calls of a trunk, both directions.")?;
@@ -144,6 +147,7 @@ fn write(text: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
                 }
             }
         }
+        writeln!(text, "# HELP offhook_sip_messages_total SIP messages that came, by what became of them.")?;
         writeln!(text, "# TYPE offhook_sip_messages_total counter")?;
         for (kind, count) in &control.sip {
             writeln!(text, "offhook_sip_messages_total{{kind=\"{kind}\"}} {count}")?;
@@ -152,17 +156,25 @@ fn write(text: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
     Ok(())
 }
 
-/// One value of each worker.
-fn gauge(
-    text: &mut String,
-    workers: &[WorkerHandle],
-    name: &str,
-    help: &str,
-    value: impl Fn(&WorkerHandle) -> u64,
-) -> std::fmt::Result {
-    writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge")?;
-    for (number, worker) in workers.iter().enumerate() {
-        writeln!(text, "{name}{{worker=\"{number}\"}} {}", value(worker))?;
+/// A metric with one value of each worker.
+struct Family {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+}
+
+impl Family {
+    fn write(
+        &self,
+        text: &mut String,
+        workers: &[WorkerHandle],
+        value: impl Fn(&WorkerHandle) -> u64,
+    ) -> std::fmt::Result {
+        let Family { name, kind, help } = self;
+        writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
+        for (number, worker) in workers.iter().enumerate() {
+            writeln!(text, "{name}{{worker=\"{number}\"}} {}", value(worker))?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use anyhow::{Context, bail};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use offhook_engines::host::{HostPool, HostStatus, NativeEngine};
 use offhook_engines::websocket::{BridgeConfig, BridgeHub};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::api::{ApiKey, ApiState, EventHub, Readiness, router};
 use crate::bots::Bots;
@@ -40,6 +40,15 @@ const ENGINE_TELLS_WITHIN: Duration = Duration::from_secs(60);
 /// Frames that may wait for the recognizers: half a second of a thousand calls would be 25,000; recognizers keep up or
 /// the oldest goes.
 const HEARD_FRAMES: usize = 4096;
+
+/// How long callers may take for the answer to our BYE at the end of a drain.
+const FAREWELLS: Duration = Duration::from_secs(3);
+
+/// The same where a second signal said that nobody waits: the BYEs leave, and that is all.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// What the rest may take after them: records, bundles, threads.
+const HURRIED_END: Duration = Duration::from_millis(500);
 
 /// Configuration file and command line, put together.
 ///
@@ -301,36 +310,76 @@ impl Server {
     }
 }
 
+/// The signals that end a server.
+struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl EndSignals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(EndSignals {
+            terminate: signal(SignalKind::terminate()).context("SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("SIGINT")?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// SIGTERM and Ctrl-C drain: no new calls, running ones finish within the time-out, then BYE. A second signal ends all
-/// at once.
+/// at once, with a BYE but without waiting for its answer; a third one does not wait for anything.
 async fn wait_for_the_end(
     control: &ControlHandle,
     readiness: &Readiness,
     drain: Duration,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let mut signals = EndSignals::listen()?;
+    signals.next().await;
     readiness.set_draining();
     tracing::info!(seconds = drain.as_secs_f64(), "draining: no new calls, running ones may finish");
-    let (done, drained) = channel();
+    let (done, drained) = oneshot::channel();
     control.send(ToControl::Drain(done));
-    let finished = tokio::task::spawn_blocking(move || drained.recv_timeout(drain).is_ok());
-    let finished = tokio::select! {
-        finished = finished => finished.unwrap_or(true),
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
+    let (finished, mut hurried) = tokio::select! {
+        finished = tokio::time::timeout(drain, drained) => (finished.is_ok(), false),
+        () = signals.next() => (false, true),
     };
     if !finished {
         tracing::warn!("ending the calls that are left");
-        let (done, ended) = channel();
+        let (done, ended) = oneshot::channel();
         control.send(ToControl::EndAll(done));
-        let _ = tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(3))).await;
+        let patience = if hurried { LAST_WORDS } else { FAREWELLS };
+        let last_words = tokio::time::timeout(patience, ended);
+        tokio::pin!(last_words);
+        tokio::select! {
+            _ = &mut last_words => {}
+            () = signals.next(), if !hurried => {
+                hurried = true;
+            }
+        }
     }
+    if hurried {
+        // What a slow disk still owes is put right from the journal at the next start.
+        std::thread::spawn(|| {
+            std::thread::sleep(HURRIED_END);
+            end_without_waiting();
+        });
+    }
+    tokio::spawn(async move {
+        signals.next().await;
+        end_without_waiting();
+    });
     Ok(())
+}
+
+fn end_without_waiting() {
+    tracing::warn!("ended without waiting for the disk: the next start completes the records");
+    std::process::exit(1);
 }
 
 /// `media.realtime = "on"` is a promise: without the right to it the server does not start.
@@ -355,9 +404,11 @@ fn prepare_data(folder: &Path) -> anyhow::Result<()> {
 
 fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     let seconds = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0];
-    PrometheusBuilder::new()
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Prefix("offhook_turn".into()), &seconds)
         .context("metrics")?
         .install_recorder()
-        .context("metrics")
+        .context("metrics")?;
+    crate::metrics_help::describe();
+    Ok(handle)
 }

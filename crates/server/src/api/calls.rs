@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use offhook_call_control::{CallRecord, Command, CommandId};
+use offhook_call_control::{CallRecord, Command, CommandId, Refusal};
 use offhook_call_media::LegId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -27,7 +27,7 @@ const LONGEST_COMMAND_ID: usize = 128;
 pub(super) struct ListQuery {
     /// `running`, `ended`; both where absent.
     state: Option<String>,
-    /// Most ended calls, 1 to 1000.
+    /// Most calls, 1 to 1000.
     limit: Option<i64>,
 }
 
@@ -58,6 +58,7 @@ pub(super) async fn list(
         return Err(ApiError::bad_request(format!("limit {limit} is out of range: 1 to 1000")));
     }
     let mut calls: Vec<CallRecord> = if running { state.storage.running() } else { Vec::new() };
+    calls.reverse();
     if ended {
         // Memory before the database: a record that moves in between is seen twice rather than never.
         let mut just_ended = state.storage.just_ended();
@@ -67,9 +68,9 @@ pub(super) async fn list(
         let mut listed: Vec<CallRecord> = just_ended.into_iter().chain(stored).collect();
         let mut known = calls.iter().map(|call| call.call_id.clone()).collect::<BTreeSet<_>>();
         listed.retain(|call| known.insert(call.call_id.clone()));
-        listed.truncate(limit as usize);
         calls.extend(listed);
     }
+    calls.truncate(limit as usize);
     Ok(Json(json!({ "calls": calls })).into_response())
 }
 
@@ -77,11 +78,16 @@ pub(super) async fn show(
     State(state): State<ApiState>,
     Path(id): Path<String>,
 ) -> Result<Json<ShownCall>, ApiError> {
-    let record = state.storage.call(&id).await.map_err(|error| ApiError::internal(error.to_string()))?;
-    let record = record.ok_or_else(|| ApiError::no_such_call(&id))?;
+    let record = record_of(&state, &id).await?;
     let path = bundle_path(&state.data, &record.call_id, record.started_unix_ms);
     let bundle = tokio::fs::try_exists(&path).await.unwrap_or(false).then_some(path);
     Ok(Json(ShownCall { record, bundle }))
+}
+
+/// The record of a call that runs or has ended; an error where there never was one.
+pub(super) async fn record_of(state: &ApiState, id: &str) -> Result<CallRecord, ApiError> {
+    let record = state.storage.call(id).await.map_err(|error| ApiError::internal(error.to_string()))?;
+    record.ok_or_else(|| ApiError::no_such_call(id))
 }
 
 #[derive(Debug, Deserialize)]
@@ -237,7 +243,10 @@ async fn send(
             Ok((StatusCode::ACCEPTED, Json(json!({ "command_id": id }))).into_response())
         }
         Some(CommandReply::Refused(refusal)) => Err(ApiError::refused(refusal)),
-        Some(CommandReply::NoSuchCall) => Err(ApiError::no_such_call(&call)),
+        Some(CommandReply::NoSuchCall) => {
+            let record = record_of(&state, &call).await?;
+            Err(ApiError::refused(Refusal::wrong_state(format!("call {} has ended", record.call_id))))
+        }
         None => Err(ApiError::unavailable("the server is shutting down, or has too much to do")),
     }
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
 use super::ApiState;
+use super::calls::record_of;
 use super::error::ApiError;
 
 /// Events that may wait for one subscriber. One that falls further behind is cut off: it gets what waits, in order and
@@ -90,6 +91,9 @@ pub(super) async fn subscribe(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let Query(filter) = filter.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    if let Some(call) = &filter.call {
+        record_of(&state, call).await?;
+    }
     let upgrade = upgrade.map_err(|error| ApiError::bad_request(error.body_text()))?;
     // Subscribed before the upgrade is answered: what happens after the answer is seen for certain.
     let (events, connected) = state.events.subscribe();

@@ -70,10 +70,10 @@ pub enum ToControl {
     Dial(Dial, oneshot::Sender<Result<String, Refusal>>),
     /// For `/metrics`.
     Snapshot(Sender<Snapshot>),
-    /// No new calls; tell when the last one has ended.
-    Drain(Sender<()>),
+    /// No new calls, and those that ring are refused; tell when the last one has ended.
+    Drain(oneshot::Sender<()>),
     /// End every call now; tell when the last one has ended.
-    EndAll(Sender<()>),
+    EndAll(oneshot::Sender<()>),
     /// End the thread.
     Stop,
 }

@@ -78,7 +78,14 @@ impl Control {
         self.watched_command = Some(id.0.clone());
         let (name, told_apart_by) = (id.0.clone(), fingerprint(&command));
         self.run_call(key, Input::Command { id, command }, now);
+        // Where there is no voice for what is to be said, the client hears of it at once.
+        for (key, failed) in std::mem::take(&mut self.unsaid) {
+            self.run_call(key, Input::Synthesizer(failed), now);
+        }
         self.watched_command = None;
+        for (key, failed) in std::mem::take(&mut self.unsaid) {
+            self.handle.send(ToControl::Synthesizer(key, failed));
+        }
         let reply = match self.command_outcome.take() {
             Some(CommandOutcome::Failed(refusal)) => CommandReply::Refused(refusal),
             Some(CommandOutcome::Succeeded) | None => CommandReply::Accepted,
@@ -172,7 +179,11 @@ impl Control {
         let voice_key = VoiceKey { voice, recorded };
         if let Err(error) = self.ensure_synthesizer(key, &voice_key, &content) {
             let failed = SynthesizerEvent::Failed { utterance, error };
-            self.handle.send(ToControl::Synthesizer(key, failed));
+            if self.watched_command.is_some() {
+                self.unsaid.push((key, failed));
+            } else {
+                self.handle.send(ToControl::Synthesizer(key, failed));
+            }
             return;
         }
         let Some(call) = self.calls.get_mut(&key) else { return };

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use mio::net::{TcpListener, UdpSocket};
 use mio::{Events, Interest, Poll, Token};
 use offhook_call_control::{CommandOutcome, EndCause, Input};
 use offhook_call_media::MediaEvent;
+use offhook_engine_api::SynthesizerEvent;
 use offhook_engines::websocket::{BridgeClosed, BridgeEvent, BridgeHub};
 use offhook_sip_proto::endpoint::{
     CallKey, Endpoint, EndpointConfig, EndpointEvent, Listener, Peer, Transmit, Transport,
@@ -20,6 +20,7 @@ use offhook_sip_proto::endpoint::{
 use offhook_sip_proto::message::{Method, StatusCode, header};
 use offhook_sip_proto::policy::Acceptance;
 use offhook_time::{Randomness, Time, WallClock};
+use tokio::sync::oneshot;
 
 use super::call::ControlCall;
 use super::command_memory::CommandMemory;
@@ -177,10 +178,12 @@ pub(super) struct Control {
     pub randomness: Randomness,
     pub sip_port: u16,
     pub media_is_healthy: bool,
-    pub draining: Option<Vec<Sender<()>>>,
+    pub draining: Option<Vec<oneshot::Sender<()>>>,
     pub watched_command: Option<String>,
     pub command_outcome: Option<CommandOutcome>,
     pub command_memory: CommandMemory,
+    /// What could not be said while a command was run: its call and what it is told.
+    pub unsaid: Vec<(u64, SynthesizerEvent)>,
     clock: Clock,
     poll: Poll,
     inbox: Arc<Inbox>,
@@ -236,6 +239,7 @@ impl Control {
             watched_command: None,
             command_outcome: None,
             command_memory: CommandMemory::default(),
+            unsaid: Vec::new(),
             connections: TcpConnections::new(local, config.tap.clone()),
             clock,
             poll: door.poll,
@@ -453,7 +457,10 @@ impl Control {
                 ToControl::Snapshot(reply) => {
                     let _ = reply.send(self.snapshot());
                 }
-                ToControl::Drain(done) => self.draining.get_or_insert_default().push(done),
+                ToControl::Drain(done) => {
+                    self.draining.get_or_insert_default().push(done);
+                    self.refuse_ringing(now);
+                }
                 ToControl::EndAll(done) => {
                     self.draining.get_or_insert_default().push(done);
                     self.end_all(now);

@@ -233,6 +233,15 @@ impl Control {
         }
     }
 
+    /// Nobody has answered them yet, and nobody will.
+    pub(super) fn refuse_ringing(&mut self, now: Time) {
+        let ringing = self.calls.iter().filter(|(_, call)| call.control.is_ringing());
+        let keys: Vec<u64> = ringing.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.run_call(key, Input::End { cause: EndCause::Shutdown }, now);
+        }
+    }
+
     pub(super) fn end_all(&mut self, now: Time) {
         let keys: Vec<u64> = self.calls.keys().copied().collect();
         for key in keys {

@@ -168,7 +168,12 @@ impl Engines {
                 (engine, "a voice for English", "apt-get install flite or espeak-ng")
             }
             SpeechContent::Text(_) => {
-                (self.other.clone(), "a voice for this language", "apt-get install espeak-ng")
+                let remedy = if self.demands.english {
+                    "write engine.synthesizer = \"auto\" and apt-get install espeak-ng"
+                } else {
+                    "apt-get install espeak-ng"
+                };
+                (self.other.clone(), "a voice for this language", remedy)
             }
         };
         engine.ok_or_else(|| EngineError::Missing {

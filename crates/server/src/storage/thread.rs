@@ -138,6 +138,13 @@ impl Storage {
     /// Takes one fact. Waits only where the queue is full, long after new calls were refused: facts of running calls
     /// are never lost. The storage thread waits for the disk and for no thread that could wait for us.
     pub fn fact(&self, fact: Fact) {
+        if matches!(fact.event, CallEvent::CallStarted { .. }) {
+            // Whoever learned of the call may ask for it, however busy the disk is.
+            let mut record = CallRecord::default();
+            record.apply(&fact);
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.insert(fact.call_id.clone(), record);
+        }
         self.load.waiting.fetch_add(1, Ordering::Relaxed);
         // The thread ends only after the last sender: it cannot be gone while anybody could notice.
         if let Err(TrySendError::Full(message)) = self.sender.try_send(Message::Fact(Box::new(fact))) {

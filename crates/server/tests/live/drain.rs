@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use offhook_caller::call::{EndedBy, Outcome};
 use rustix::process::Signal;
 
-use crate::common::{Calling, Phone, Setup, together, until};
+use crate::common::{Calling, Phone, RtpLine, Server, Setup, together, until};
 
 #[test]
 fn a_draining_server_refuses_new_calls_lets_running_ones_finish_and_exits_with_zero() {
@@ -67,12 +67,50 @@ fn a_second_signal_ends_at_once_with_a_bye() {
     server.signal(Signal::TERM);
     let status = server.wait(Duration::from_secs(10));
 
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!(status.code(), Some(0));
     let ended = call.finish();
     assert_eq!(ended.report.outcome, Outcome::Completed { ended_by: EndedBy::FarEnd }, "{}", ended.said);
     let next = Setup::new().data(&data).start();
     assert_eq!(next.api.ended_call_from("cut")["cause"], "shutdown");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_caller_that_is_gone() {
+    let _turn = together();
+    let mut server = Server::start();
+    let (mut phone, line) = (Phone::udp(&server), RtpLine::open(server.sip.ip()));
+    phone.call("echo", line.local());
+
+    server.signal(Signal::TERM);
+    until("draining", || server.log().contains("draining: no new calls").then_some(()));
+    let began = Instant::now();
+    server.signal(Signal::TERM);
+    server.wait(Duration::from_secs(10));
+
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    // It got its BYE, and never answered it.
+    let bye = phone.expect_request("BYE");
+    assert!(bye.header("reason").is_some_and(|reason| reason.starts_with("Q.850;cause=41")), "{bye:?}");
+}
+
+#[test]
+fn a_call_that_rings_holds_up_no_drain() {
+    let _turn = together();
+    let route = "[[route]]\nuser = \"later\"\nbot = \"echo\"\nanswer = \"api\"\n";
+    let mut server = Setup::new().config(route).start();
+    let mut phone = Phone::udp(&server);
+    let events = server.api.events("");
+
+    let refused = std::thread::scope(|scope| {
+        let invited = scope.spawn(|| phone.invite("later", ""));
+        events.wait_for("call_ringing");
+        server.signal(Signal::TERM);
+        invited.join().unwrap()
+    });
+
+    assert_eq!(refused.status(), 503, "{refused:?}");
+    assert_eq!(server.wait(Duration::from_secs(5)).code(), Some(0));
 }
 
 #[test]

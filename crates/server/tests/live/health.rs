@@ -27,6 +27,13 @@ fn metrics_count_calls_ticks_and_ports() {
     call.wait_for("answered");
 
     assert_eq!(server.metric("offhook_calls"), Some(1.0));
+    let shown = server.api.text("/metrics");
+    let named = |start: &str| -> std::collections::BTreeSet<String> {
+        let names = shown.lines().filter_map(|line| line.strip_prefix(start)?.split(' ').next());
+        names.map(str::to_owned).collect()
+    };
+    let silent: Vec<_> = named("# TYPE ").difference(&named("# HELP ")).cloned().collect();
+    assert!(silent.is_empty(), "metrics without help: {silent:?}");
     assert_eq!(server.metric("offhook_rtp_ports_free"), Some(ports_before - 1.0));
     assert_eq!(server.metric("offhook_calls_started_total{bot=\"echo\"}"), Some(1.0));
     assert!(server.api.text("/metrics").contains("# TYPE offhook_tick_lateness_seconds histogram"));

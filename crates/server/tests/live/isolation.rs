@@ -61,7 +61,7 @@ fn a_panic_in_one_of_twenty_calls_ends_it_with_a_bye_and_its_neighbours_lose_no_
         });
         // A panic allocates where it happens: the counter that must stand still elsewhere can move.
         let counted: f64 = (0..64)
-            .filter_map(|n| server.metric(&format!("offhook_worker_allocations{{worker=\"{n}\"}}")))
+            .filter_map(|n| server.metric(&format!("offhook_worker_allocations_total{{worker=\"{n}\"}}")))
             .sum();
         assert_eq!(counted > 0.0, half == "media", "{half}: {counted}");
         until("every port to be given back", || (server.metric("offhook_calls") == Some(0.0)).then_some(()));

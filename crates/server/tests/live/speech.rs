@@ -80,7 +80,7 @@ fn an_engine_process_that_is_killed_is_replaced_and_the_call_goes_on() {
     let said =
         server.api.post(&format!("/v1/calls/{id}/say"), r#"{"text":"still here","command_id":"word"}"#);
     assert_eq!(said.status, 202, "{said:?}");
-    assert_eq!(events.outcome_of("word"), "Succeeded");
+    assert_eq!(events.outcome_of("word")["result"], "succeeded");
     assert!(said_by_bot(&server, &id).contains("still here"));
     let ended = call.hang_up();
     let heard = &ended.report.received;
@@ -134,12 +134,41 @@ fn say_is_heard_by_the_caller_and_told_when_it_is_done() {
     let body = r#"{"text":"this is a word from the desk","interruptible":false,"command_id":"desk"}"#;
     assert_eq!(server.api.post(&format!("/v1/calls/{id}/say"), body).status, 202);
 
-    assert_eq!(events.outcome_of("desk"), "Succeeded");
+    assert_eq!(events.outcome_of("desk")["result"], "succeeded");
     let ended = call.hang_up();
     let loud = ended.heard().chunks(160).filter(|chunk| offhook_caller::listen::rms(chunk) > 200.0).count();
     assert!(loud > 100, "more than a second of speech was heard: {loud} pieces of 20 ms");
     let record = server.api.ended_call_from("listener");
     assert!(record["transcript"].to_string().contains("this is a word from the desk"), "{record}");
+}
+
+#[test]
+fn chinese_is_said_by_an_english_bot_in_a_chinese_voice_and_without_one_the_command_fails_at_once() {
+    let _turn = together();
+    let server = Server::start();
+    let events = server.api.events("");
+    let call = Calling::to(&server, "hello").from("desk").record().start();
+    let id = server.api.answered_call_from("desk");
+    until_within(A_TURN, "the greeting", || said_by_bot(&server, &id).contains("Hello").then_some(()));
+    let body = r#"{"text":"您好，请稍等，马上有人为您服务","interruptible":false,"command_id":"greet"}"#;
+    assert_eq!(server.api.post(&format!("/v1/calls/{id}/say"), body).status, 202);
+    assert_eq!(events.outcome_of("greet")["result"], "succeeded");
+    let heard = call.hang_up().heard();
+    // What was said last stands at the end of the recording; flite would have been silent.
+    let tail = &heard[heard.len().saturating_sub(16_000)..];
+    let loud = tail.chunks(160).filter(|chunk| offhook_caller::listen::rms(chunk) > 200.0).count();
+    assert!(loud > 50, "a second of Chinese was heard: {loud} pieces of 20 ms");
+
+    let server = Setup::new().config("[engine]\nsynthesizer = \"flite\"\n").start();
+    let events = server.api.events("");
+    let call = Calling::to(&server, "hello").from("flite-only").start();
+    let id = server.api.call_that_is_up("flite-only");
+    let failed = server.api.post(&format!("/v1/calls/{id}/say"), body);
+    assert_eq!((failed.status, failed.code()), (409, "failed"), "{failed:?}");
+    assert!(failed.body.to_string().contains("espeak-ng"), "{failed:?}");
+    let outcome = events.outcome_of("greet");
+    assert_eq!((&outcome["result"], &outcome["code"]), (&"failed".into(), &"failed".into()), "{outcome}");
+    assert!(call.hang_up().report.is_success());
 }
 
 fn said_by_bot(server: &Server, id: &str) -> String {

@@ -182,7 +182,7 @@ fn busy_calls(server: &Server, length: Duration) -> Vec<crate::common::OnTheLine
 fn allocations(server: &Server) -> BTreeMap<usize, u64> {
     (0..64)
         .filter_map(|worker| {
-            let count = server.metric(&format!("offhook_worker_allocations{{worker=\"{worker}\"}}"))?;
+            let count = server.metric(&format!("offhook_worker_allocations_total{{worker=\"{worker}\"}}"))?;
             Some((worker, count as u64))
         })
         .collect()
