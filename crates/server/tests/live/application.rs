@@ -52,7 +52,7 @@ fn an_application_that_is_killed_is_unavailable_and_the_caller_gets_a_bye() {
     assert_eq!(ended.report.outcome, Outcome::Completed { ended_by: EndedBy::FarEnd }, "{}", ended.said);
     let record = server.api.ended_call_from("left-alone");
     assert_eq!(record["cause"], "application_unavailable");
-    let id = record["id"].as_str().unwrap();
+    let id = record["call_id"].as_str().unwrap();
     let log = server.log();
     assert!(log.lines().any(|line| line.contains("application is gone") && line.contains(id)), "{log}");
 }
