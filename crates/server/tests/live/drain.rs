@@ -114,6 +114,24 @@ fn a_call_that_rings_holds_up_no_drain() {
 }
 
 #[test]
+fn signals_after_the_first_wait_for_no_disk() {
+    let _turn = together();
+    let mut server = Setup::new().config("[bundle]\nrecord = \"on\"\n").arg("--allow-planted-panics").start();
+    let call = Calling::to(&server, "echo").header("X-Offhook-Test", "stall-recorder 9000").start();
+    call.wait_for("answered");
+
+    server.signal(Signal::TERM);
+    until("draining", || server.log().contains("draining: no new calls").then_some(()));
+    let began = Instant::now();
+    server.signal(Signal::TERM);
+    let status = server.wait(Duration::from_secs(10));
+
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+    assert_eq!(status.code(), Some(1), "it says that something was left undone");
+    assert_eq!(call.finish().report.outcome, Outcome::Completed { ended_by: EndedBy::FarEnd });
+}
+
+#[test]
 fn an_idle_server_ends_at_once() {
     let _turn = together();
     let mut server = Setup::new().start();
