@@ -1,9 +1,11 @@
 //! What is to be different when a call is played again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_call_media::{BargeIn, JitterPreference, MediaCommand, OnSpeech, TurnPolicy};
-use offhook_conversation::Bot;
+use offhook_call_control::{CallSettings, Role};
+use offhook_call_media::{JitterPreference, MediaCommand, TurnPolicy};
+use offhook_conversation::{Bot, BotErrors};
 
 use crate::{CallHead, RoleHead};
 
@@ -18,14 +20,14 @@ pub struct Setting {
     pub meaning: &'static str,
 }
 
-/// Every setting that can be changed. Those of the turn policy win over the bot file.
+/// Every setting that can be changed. Those of turns, and barge-in, win over the bot file.
 pub const SETTINGS: [Setting; 14] = [
     setting("end_of_speech", TIME, "silence that ends the caller's turn"),
     setting("pause_after", TIME, "voice after which the bot pauses"),
     setting("decide_within", TIME, "when a sound is speech or is not, at the latest"),
     setting("longest_speech", TIME, "speech without a pause after which the turn ends anyway"),
     setting("fade", TIME, "how long the bot fades when it pauses, stops or resumes"),
-    setting("barge_in", "speech|digits|none", "what may interrupt the bot, whatever the bot file says"),
+    setting("barge_in", "speech|recognized|digits|none", "what may interrupt the bot"),
     setting("call_time", TIME, "longest call"),
     setting("ring_time", TIME, "longest ringing"),
     setting("rtp_timeout", TIME, "silence on the line that ends the call"),
@@ -46,7 +48,7 @@ const fn setting(key: &'static str, value: &'static str, meaning: &'static str) 
 #[derive(Debug, Default)]
 pub struct Changes {
     policy: Vec<(PolicyTime, Duration)>,
-    barge_in: Option<BargeIn>,
+    barge_in: Option<&'static str>,
     limits: Vec<(LimitTime, Duration)>,
     jitter: Option<JitterPreference>,
     has_recognizer: Option<bool>,
@@ -141,13 +143,21 @@ impl Changes {
         head
     }
 
+    /// What the control half is made of: the bot in it is interrupted as is to be.
+    pub(crate) fn settings(&self, head: &CallHead) -> Result<CallSettings, BotErrors> {
+        let mut settings = head.settings()?;
+        if let (Some(word), Role::Bot(bot)) = (self.barge_in, &mut settings.role)
+            && let Some(bot) = Arc::get_mut(bot)
+        {
+            bot.interrupt_everywhere_by(word);
+        }
+        Ok(settings)
+    }
+
     /// A command on its way to the media half: the bot file's turn policy comes with these.
     pub(crate) fn on_the_way(&self, mut command: MediaCommand) -> MediaCommand {
         if let MediaCommand::SetPolicy(policy) = &mut command {
             self.apply_policy(policy);
-        }
-        if let (MediaCommand::Announce { policy, .. }, Some(barge_in)) = (&mut command, self.barge_in) {
-            policy.barge_in = barge_in;
         }
         command
     }
@@ -174,13 +184,8 @@ fn keep<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
     Some(())
 }
 
-fn barge_in(word: &str) -> Option<BargeIn> {
-    match word {
-        "speech" => Some(BargeIn::ANY),
-        "digits" => Some(BargeIn { speech: OnSpeech::Ignore, digits: true }),
-        "none" => Some(BargeIn::default()),
-        _ => None,
-    }
+fn barge_in(word: &str) -> Option<&'static str> {
+    ["speech", "recognized", "digits", "none"].into_iter().find(|known| *known == word)
 }
 
 fn jitter(word: &str) -> Option<JitterPreference> {

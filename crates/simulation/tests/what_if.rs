@@ -157,5 +157,41 @@ fn where_nobody_answers_time_outs_take_their_course_and_every_call_comes_to_an_e
             assert!(over, "{kind:?} {number}: {:?}", report.stopped);
         }
     }
-    assert!(beyond >= 5, "{beyond}");
+    assert!(beyond >= 3, "{beyond}");
+}
+
+#[test]
+fn a_bot_that_is_not_interrupted_any_more_is_played_as_far_as_its_audio_goes() {
+    let (mut cut_short, mut whole) = (0, 0);
+    for number in (0..64).filter(|number| number % 4 != 3) {
+        let Some((call, bundle)) = recorded(Kind::BargeIn, number) else { continue };
+        if call.record.barge_ins == 0 {
+            continue;
+        }
+
+        let report = play(&bundle, &changes(&["barge_in=none"]), Beyond::Stop).unwrap();
+
+        assert_eq!(report.played.barge_ins, 0, "{number}");
+        match &report.stopped {
+            Some(why) => {
+                cut_short += usize::from(why.contains("was cut short then and is not now"));
+            }
+            None => whole += 1,
+        }
+    }
+    println!("{cut_short} end where the recorded audio does, {whole} were played whole");
+    assert!(cut_short >= 1 && whole >= 1, "{cut_short}, {whole}");
+}
+
+#[test]
+fn calls_full_of_interruptions_are_played_to_their_end_with_another_end_of_speech() {
+    let mut played = 0;
+    for number in 0..12 {
+        let report = again(Kind::BargeIn, number, &["end_of_speech=900ms"]).unwrap();
+
+        assert_eq!(report.stopped, None, "{number}");
+        assert_eq!(report.played.cause, report.recorded.cause, "{number}");
+        played += usize::from(report.departure.is_some());
+    }
+    assert!(played >= 10, "{played}");
 }

@@ -22,6 +22,11 @@ const WORDS: [(&str, BargeIn); 4] = [
     ("none", BargeIn::NONE),
 ];
 
+/// What the word says; `None` for any other.
+pub(crate) fn of_word(word: &str) -> Option<BargeIn> {
+    WORDS.iter().find(|(known, _)| *known == word).map(|(_, barge_in)| *barge_in)
+}
+
 impl<'de> Deserialize<'de> for BargeInFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(BargeInVisitor)
@@ -42,8 +47,7 @@ impl<'de> Visitor<'de> for BargeInVisitor {
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<Self::Value, E> {
-        let known =
-            WORDS.iter().find(|(known, _)| *known == word).map(|(_, barge_in)| BargeInFile(*barge_in));
+        let known = of_word(word).map(BargeInFile);
         known.ok_or_else(|| unknown(word, WORDS.map(|(known, _)| known)))
     }
 

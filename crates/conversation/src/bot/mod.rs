@@ -24,7 +24,7 @@ pub(crate) use place::{At, Place};
 pub(crate) use short::Short;
 pub(crate) use templates::{Scope, Templates};
 
-use crate::Language;
+use crate::{BargeIn, Language};
 use file::{BotFile, DigitsFile};
 
 /// A bot: a file that was read, checked and compiled. Shared by its calls; a call keeps the one it began with.
@@ -35,6 +35,8 @@ pub struct Bot {
     source: String,
     file: BotFile,
     templates: Templates,
+    /// Wins over all that the file says of barge-in.
+    barge_in_everywhere: Option<BargeIn>,
 }
 
 impl Bot {
@@ -50,6 +52,7 @@ impl Bot {
             source: yaml.to_owned(),
             file,
             templates,
+            barge_in_everywhere: None,
         })
     }
 
@@ -114,6 +117,18 @@ impl Bot {
     /// JSON Schema of bot files, for editors.
     pub fn json_schema() -> serde_json::Value {
         SchemaGenerator::new(SchemaSettings::draft2020_12()).into_root_schema_for::<BotFile>().to_value()
+    }
+
+    /// Every prompt may be interrupted as this word says (`speech`, `recognized`, `digits`, `none`), whatever the file
+    /// says: to play a recorded call again with that changed. `false` for any other word.
+    pub fn interrupt_everywhere_by(&mut self, word: &str) -> bool {
+        self.barge_in_everywhere = barge_in::of_word(word);
+        self.barge_in_everywhere.is_some()
+    }
+
+    /// What may interrupt a prompt that says this of itself, or nothing.
+    pub(crate) fn barge_in(&self, of_prompt: Option<barge_in::BargeInFile>) -> BargeIn {
+        self.barge_in_everywhere.unwrap_or(of_prompt.unwrap_or(self.file.turn.barge_in).0)
     }
 
     /// A line of the file, from 1.

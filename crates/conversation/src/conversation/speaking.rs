@@ -214,7 +214,7 @@ impl Conversation {
         self.speaking.last_id += 1;
         let id = PromptId(self.speaking.last_id);
         let file = self.bot.file();
-        let barge_in = line.barge_in.unwrap_or(file.turn.barge_in).0;
+        let barge_in = self.bot.barge_in(line.barge_in);
         self.speaking.cut = false;
         let prompt = Prompt {
             id,

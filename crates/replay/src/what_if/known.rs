@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use offhook_call_control::{Input, Output, RecognizerCommand, SpeakRequest};
+use offhook_call_control::{Input, Output, RecognizerCommand, SpeakRequest, SpeechContent};
 use offhook_call_media::{MediaCommand, MediaEvent, RecordedInput};
 use offhook_conversation::ToolCall;
 use offhook_engine_api::{RecognizerEvent, SynthesizerEvent, UtteranceId};
@@ -73,6 +73,30 @@ pub(super) struct Synthesized {
     pub failure: Option<(Duration, SynthesizerEvent)>,
     /// All of it is there: nobody cancelled it in between.
     pub whole: bool,
+}
+
+impl Synthesized {
+    /// How much audio there is of it.
+    pub fn length(&self) -> Duration {
+        let of = |input: &RecordedInput| match input {
+            RecordedInput::Speech { sample_rate, samples, .. } => {
+                Duration::from_secs_f64(samples.len() as f64 / f64::from((*sample_rate).max(1)))
+            }
+            RecordedInput::Command(_)
+            | RecordedInput::Rtp { .. }
+            | RecordedInput::Rtcp { .. }
+            | RecordedInput::Deadline
+            | RecordedInput::Application { .. } => Duration::ZERO,
+        };
+        self.audio.iter().map(|(_, input)| of(input)).sum()
+    }
+
+    /// Its text, or the name of the recording.
+    pub fn text(&self) -> String {
+        match &self.request.content {
+            SpeechContent::Text(text) | SpeechContent::Recording(text) => text.clone(),
+        }
+    }
 }
 
 /// What a business system answered.

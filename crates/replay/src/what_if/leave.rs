@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_call_control::{Input, Output, RecognizerCommand, SpeakRequest, SpeechContent};
-use offhook_call_media::{MediaCommand, RecordedInput};
+use offhook_call_media::{MediaCommand, MediaEvent, RecordedInput};
 use offhook_conversation::{ToolCall, ToolFailure};
 use offhook_engine_api::{SynthesizerEvent, UtteranceId};
 use offhook_sip_proto::endpoint::{Failure, SipAction, SipEvent, TransactionId};
@@ -29,14 +29,15 @@ const MOST_STEPS: u64 = 5_000_000;
 #[derive(Debug)]
 pub(super) enum Due {
     Told(Told),
-    /// The recorded audio of an utterance is over, and the synthesizer had not said all.
-    Exhausted(UtteranceId, String),
+    /// All that the recording has of an utterance was played, and the synthesizer had not said all.
+    Exhausted(UtteranceId),
 }
 
 impl Stage<'_> {
     /// Goes on alone after so many recorded steps.
     pub fn leave(&mut self, ran: Ran) {
         self.keep_what_was_to_come(ran);
+        self.keep_what_was_cut_short();
         let recording_ends =
             self.agenda.last_key_value().map_or(self.now, |((at, _), _)| *at) + AFTER_RECORDING;
         while let Some(output) = self.outputs.pop_front() {
@@ -68,7 +69,7 @@ impl Stage<'_> {
             match due {
                 Due::Told(Told::Control(input)) => self.tell_control(*input, self.now),
                 Due::Told(Told::Media(input)) => self.tell_media(*input, self.now),
-                Due::Exhausted(utterance, text) => self.exhausted(utterance, &text),
+                Due::Exhausted(utterance) => self.exhausted(utterance),
             }
         } else if self.due(Half::Media).is_some_and(|due| due <= next) {
             self.tell_media(RecordedInput::Deadline, next);
@@ -85,11 +86,21 @@ impl Stage<'_> {
                 let command = self.changes.on_the_way(command);
                 self.tell_media(RecordedInput::Command(command), self.now);
             } else if let Some(event) = self.to_control.pop_front() {
-                self.ear.hear(&event);
+                self.hear(&event, self.now);
+                self.watch_the_end_of(&event);
                 self.tell_control(Input::Media(event), self.now);
             } else {
                 return;
             }
+        }
+    }
+
+    /// An utterance that was cut short then may be heard to its end now, and nobody knows what that sounds like.
+    fn watch_the_end_of(&mut self, event: &MediaEvent) {
+        if let MediaEvent::PlaybackStarted { utterance, .. } = event
+            && let Some((length, _)) = self.cut_short.get(utterance)
+        {
+            self.at(self.now + *length, Due::Exhausted(*utterance));
         }
     }
 
@@ -134,6 +145,25 @@ impl Stage<'_> {
             };
             if keeps {
                 self.at(step.lived_at, Due::Told(step.input.clone()));
+            }
+        }
+    }
+
+    /// Utterances under way that somebody cut short in the recording.
+    fn keep_what_was_cut_short(&mut self) {
+        let under_way = |utterance: &UtteranceId| self.asked.utterances.contains(utterance);
+        let cut: Vec<_> = self
+            .known
+            .synthesized
+            .iter()
+            .filter(|known| !known.whole && under_way(&known.request.utterance))
+            .filter(|known| !self.finished.contains(&known.request.utterance))
+            .map(|known| (known.request.utterance, known.length(), known.text()))
+            .collect();
+        for (utterance, length, text) in cut {
+            self.cut_short.insert(utterance, (length, text));
+            if let Some(started) = self.started.get(&utterance) {
+                self.at(*started + length, Due::Exhausted(utterance));
             }
         }
     }
@@ -201,7 +231,10 @@ impl Stage<'_> {
             Output::Media(command) => self.to_media.push_back(command),
             Output::Sip(action) => self.sip(action),
             Output::Speak(request) => self.speak(&request),
-            Output::CancelSpeech(utterance) => self.agenda.retain(|_, due| !is_speech(due, utterance)),
+            Output::CancelSpeech(utterance) => {
+                self.cut_short.remove(&utterance);
+                self.agenda.retain(|_, due| !is_speech(due, utterance));
+            }
             Output::Recognizer(RecognizerCommand::FinishUtterance) => self.recognize(),
             Output::Recognizer(RecognizerCommand::SetGrammar(_) | RecognizerCommand::StartUtterance) => {}
             Output::CallTool(call) => self.call_tool(call),
@@ -215,17 +248,18 @@ impl Stage<'_> {
     }
 
     fn speak(&mut self, request: &SpeakRequest) {
-        let text = match &request.content {
-            SpeechContent::Text(text) | SpeechContent::Recording(text) => text.clone(),
-        };
         let Some(known) = self.known.speech(request).cloned() else {
+            let text = match &request.content {
+                SpeechContent::Text(text) | SpeechContent::Recording(text) => text,
+            };
             return self
                 .missing(format!("the bot says \"{text}\", which was never said: there is no audio of it"));
         };
         let (asked_at, utterance) = (self.now, request.utterance);
-        let mut last = Duration::ZERO;
+        if !known.whole {
+            self.cut_short.insert(utterance, (known.length(), known.text()));
+        }
         for (after, input) in known.audio {
-            last = after;
             let input = match input {
                 RecordedInput::Speech { sample_rate, samples, .. } => {
                     RecordedInput::Speech { utterance, sample_rate, samples }
@@ -243,14 +277,13 @@ impl Stage<'_> {
         if let Some((after, SynthesizerEvent::Failed { error, .. })) = known.failure {
             let failed = Input::Synthesizer(SynthesizerEvent::Failed { utterance, error });
             self.at(asked_at + after, Due::Told(Told::Control(Box::new(failed))));
-        } else if !known.whole {
-            self.at(asked_at + last, Due::Exhausted(utterance, text));
         }
     }
 
-    fn exhausted(&mut self, _utterance: UtteranceId, text: &str) {
+    fn exhausted(&mut self, utterance: UtteranceId) {
+        let Some((_, text)) = self.cut_short.remove(&utterance) else { return };
         self.missing(format!(
-            "the bot was interrupted in \"{text}\" then and is not now: the recording does not hold the rest of it"
+            "\"{text}\" was cut short then and is not now: the recording does not hold the rest of it"
         ));
     }
 
@@ -328,7 +361,7 @@ impl Stage<'_> {
 
 fn is_speech(due: &Due, utterance: UtteranceId) -> bool {
     match due {
-        Due::Exhausted(of, _) => *of == utterance,
+        Due::Exhausted(of) => *of == utterance,
         Due::Told(Told::Media(input)) => match &**input {
             RecordedInput::Speech { utterance: of, .. }
             | RecordedInput::Command(MediaCommand::EndOfUtterance { utterance: of }) => *of == utterance,

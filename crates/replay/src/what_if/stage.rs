@@ -24,6 +24,9 @@ use crate::{CallHead, Changes, Departure, EncodedOutput, decode_output};
 /// Drivers wake on a tick: a deadline may be this late in the recording without being missed.
 const SLACK: Duration = Duration::from_millis(50);
 
+/// Two threads' clocks are read at most this far apart: a tick of each.
+const SKEW: Duration = Duration::from_millis(5);
+
 /// How many steps of each half were run.
 pub(super) type Ran = [usize; 2];
 
@@ -49,6 +52,12 @@ pub(super) struct Stage<'a> {
     pub to_media: VecDeque<MediaCommand>,
     pub outputs: VecDeque<Output>,
     pub agenda: BTreeMap<(Time, u64), Due>,
+    /// When utterances began to play.
+    pub started: BTreeMap<UtteranceId, Time>,
+    /// Utterances that were played, or stopped.
+    pub finished: BTreeSet<UtteranceId>,
+    /// Utterances of which the recording does not have all: how much there is, and the text.
+    pub cut_short: BTreeMap<UtteranceId, (Duration, String)>,
     pub asked_agenda: u64,
     pub departure: Option<Departure>,
     pub stopped: Option<String>,
@@ -93,7 +102,7 @@ impl<'a> Stage<'a> {
             changes,
             beyond,
             steps,
-            control: CallControl::new(changed.settings()?),
+            control: CallControl::new(changes.settings(&changed)?),
             media: CallMedia::new(changed.media.clone(), head.opened_at),
             known: Known::of(steps, bundle, head.control.limits.recognizer),
             asked: Asked::default(),
@@ -102,6 +111,9 @@ impl<'a> Stage<'a> {
             to_media: VecDeque::new(),
             outputs: VecDeque::new(),
             agenda: BTreeMap::new(),
+            started: BTreeMap::new(),
+            finished: BTreeSet::new(),
+            cut_short: BTreeMap::new(),
             asked_agenda: 0,
             departure: None,
             stopped: None,
@@ -156,15 +168,20 @@ impl<'a> Stage<'a> {
             Half::Media => Half::Control,
         };
         let Some(step) = self.next_of(half) else { return };
-        while self.departure.is_none()
-            && match half {
-                Half::Control => step.input.as_event().is_some() && self.to_control.is_empty(),
-                Half::Media => step.input.as_command().is_some() && self.to_media.is_empty(),
+        while self.departure.is_none() && self.waits(step) {
+            let next = self.next_of(other).filter(|next| next.lived_at <= step.lived_at + SKEW);
+            // Where each waits for the other, it was this one that was to speak first.
+            if next.is_none_or(|next| self.waits(next)) {
+                return;
             }
-            && self.next_of(other).is_some_and(|next| next.lived_at <= step.lived_at + SLACK)
-        {
             self.follow_step(other);
         }
+    }
+
+    /// Whether a step is what the other half has not said yet.
+    fn waits(&self, step: &Scripted) -> bool {
+        (step.input.as_event().is_some() && self.to_control.is_empty())
+            || (step.input.as_command().is_some() && self.to_media.is_empty())
     }
 
     fn follow_step(&mut self, half: Half) {
@@ -212,7 +229,7 @@ impl<'a> Stage<'a> {
                 return self.depart(Half::Control, step.sequence, step.now, what, self.event(event), got);
             }
             self.to_control.pop_front();
-            self.ear.hear(event);
+            self.hear(event, step.now);
         }
         self.control.handle(input.clone(), step.now);
         let mut recorded = step.outputs.iter();
@@ -316,6 +333,18 @@ impl<'a> Stage<'a> {
                 self.depart(Half::Media, step.sequence, step.now, what, expected, got);
             }
             self.to_control.push_back(event);
+        }
+    }
+
+    /// Notes what an event says of speech, the caller's and the bot's.
+    pub fn hear(&mut self, event: &MediaEvent, now: Time) {
+        self.ear.hear(event);
+        if let MediaEvent::PlaybackStarted { utterance, .. } = event {
+            self.started.insert(*utterance, now);
+        }
+        if let MediaEvent::PlaybackFinished { utterance, .. } = event {
+            self.cut_short.remove(utterance);
+            self.finished.insert(*utterance);
         }
     }
 

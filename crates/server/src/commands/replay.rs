@@ -21,9 +21,10 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// What `--set` takes, for `--help`.
 pub fn settings() -> String {
-    let mut text = "Settings that --set changes (those of turns win over the bot file):\n".to_owned();
+    let mut text =
+        "Settings that --set changes (those of turns, and barge_in, win over the bot file):\n".to_owned();
     for setting in SETTINGS {
-        text.push_str(&format!("  {:15} {:20} {}\n", setting.key, setting.value, setting.meaning));
+        text.push_str(&format!("  {:15} {:30} {}\n", setting.key, setting.value, setting.meaning));
     }
     text
 }
