@@ -92,7 +92,7 @@ fn the_bot_is_heard_from_its_first_audible_packet() {
 
     scene.run_for(Duration::from_secs(2));
 
-    let heard: Vec<_> = scene.events().into_iter().filter(|event| is_heard(event)).collect();
+    let heard: Vec<_> = scene.events().into_iter().filter(is_heard).collect();
     let [MediaEvent::PlaybackHeard { utterance: UtteranceId(1), audio_at, first_packet_at, heard_at }] =
         heard[..]
     else {

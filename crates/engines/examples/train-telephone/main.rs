@@ -231,10 +231,9 @@ fn least_squares<'a>(
         }
     }
     for n in 0..SIZE {
-        for k in 0..n {
-            matrix[n][k] = matrix[k][n];
-        }
-        matrix[n][n] += 0.03;
+        let (above, below) = matrix.split_at_mut(n);
+        below[0].iter_mut().zip(above.iter()).for_each(|(mirrored, row)| *mirrored = row[n]);
+        below[0][n] += 0.03;
     }
     for n in 0..SIZE {
         let (pivot, wanted) = (matrix[n], right[n]);

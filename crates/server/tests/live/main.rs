@@ -26,6 +26,7 @@ mod made_capture;
 mod next_hops;
 mod outgoing;
 mod routing;
+mod samples;
 mod slow_subscribers;
 mod softphone;
 mod speech;
