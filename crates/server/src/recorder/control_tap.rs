@@ -105,7 +105,7 @@ impl ControlTap {
         self.always(&Record::Stall { milliseconds });
     }
 
-    /// Takes the steps of one call; see [`ControlSteps`].
+    /// Takes the steps of one call.
     pub fn steps(&self, call: u64) -> ControlSteps<'_> {
         ControlSteps { tap: self, call, last: 0, lost: false }
     }

@@ -5,7 +5,7 @@
 //! writes one file per call. Nobody waits for it: where it is behind, records are dropped and counted, and the sequence
 //! of the steps shows where. What a `kill -9` may cost is the sum of its delays, less than a second.
 //!
-//! Start with [`Recorder::start`]; [`record`] is what the two sides say to it, [`bundle`] what it makes of that.
+//! Start with [`Recorder::start`]; `record` is what the two sides say to it, `bundle` what it makes of that.
 
 mod bundle;
 mod control_tap;
