@@ -66,7 +66,7 @@ impl Kind {
         (Kind::Pink, 16, 4),
         (Kind::Steps, 3, 0),
         (Kind::Swells, 36, 3),
-        (Kind::Babble, 38, 6),
+        (Kind::Babble, 80, 8),
         (Kind::Hum, 56, 58),
         (Kind::Keyboard, 3, 0),
         (Kind::LineClicks, 0, 0),
