@@ -6,6 +6,7 @@
 //! clocks, threads or files: bundles come as [`Bundle`](offhook_journal::bundle::Bundle)s.
 
 mod changes;
+pub mod compare;
 pub mod foreign;
 mod head;
 mod output;
