@@ -20,10 +20,12 @@ replay           : time sip-proto rtp-proto audio engine-api conversation call-m
 flite-ffi        :
 linux-ffi        :
 pocketsphinx-ffi :
+report           : call-control replay
 engines          : time audio engine-api flite-ffi linux-ffi pocketsphinx-ffi
 caller           : time sip-proto linux-ffi
-server           : time sip-proto rtp-proto audio engine-api conversation call-media call-control journal replay engines caller linux-ffi
+server           : time sip-proto rtp-proto audio engine-api conversation call-media call-control journal replay report engines caller linux-ffi
 testkit          : time audio engine-api
+planted          :
 simulation       : time sip-proto rtp-proto audio engine-api conversation call-media call-control journal replay testkit
 '
 
