@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_time::Time;
 use serde::{Deserialize, Serialize};
 
@@ -241,6 +243,12 @@ impl Endpointer {
 
     fn speak(&self, sound: Sound) -> (State, Option<EndpointEvent>) {
         let silent = sound.unvoiced_run >= frames(self.config.end_after);
+        #[cfg(feature = "planted-faults")]
+        let silent = if is_planted(Fault::EndOfSpeechOneFrameLate) {
+            sound.unvoiced_run > frames(self.config.end_after)
+        } else {
+            silent
+        };
         let only_noise = sound.toneless_run >= frames(self.config.end_after + NOISE_AFTER_SPEECH);
         if !silent && !only_noise {
             return (State::Speaking(sound), None);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use offhook_audio::gain;
 use offhook_audio::{Frame, packet_level};
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_rtp_proto::Digit;
 use offhook_time::Time;
 
@@ -91,6 +93,10 @@ impl CallMedia {
     }
 
     fn give_recognizer(&mut self, id: LegId, wide: &Frame, outputs: &mut impl Outputs) {
+        #[cfg(feature = "planted-faults")]
+        if is_planted(Fault::ConcealedFramesWithheld) && wide.flags.concealed {
+            return;
+        }
         let in_utterance = self.listener.as_ref().is_some_and(|listener| listener.in_utterance());
         let Some(ramp) = self.leg_mut(id).and_then(|leg| leg.to_recognizer.as_mut()) else { return };
         let mut frame = *wide;
@@ -106,6 +112,10 @@ impl CallMedia {
         wide: Option<&Frame>,
         outputs: &mut impl Outputs,
     ) {
+        #[cfg(feature = "planted-faults")]
+        if is_planted(Fault::ConcealedFramesWithheld) && narrow.flags.concealed {
+            return;
+        }
         let Some(application) = &self.application else { return };
         let Some(frame) = (if application.rate() == 16_000 { wide } else { Some(narrow) }) else { return };
         let pacer = self.legs.iter().find(|leg| leg.to_application.is_some()).map(|leg| leg.id);

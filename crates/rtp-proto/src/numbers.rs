@@ -1,5 +1,7 @@
 //! Numbers that wrap: sequence numbers and timestamps (RFC 3550 §5.1), and the names beside them.
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use serde::{Deserialize, Serialize};
 
 use crate::Malformed;
@@ -101,7 +103,11 @@ impl ExtendedSequence {
     }
 
     /// The count that `sequence` stands for: the one nearest to the highest seen.
-    pub const fn unfold(&self, sequence: SequenceNumber) -> u64 {
+    pub fn unfold(&self, sequence: SequenceNumber) -> u64 {
+        #[cfg(feature = "planted-faults")]
+        if is_planted(Fault::WrapNotUnfolded) {
+            return (self.highest & !0xffff) | u64::from(sequence.0);
+        }
         self.highest.wrapping_add_signed(sequence.since(SequenceNumber(self.highest as u16)) as i64)
     }
 

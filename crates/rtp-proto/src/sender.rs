@@ -1,5 +1,7 @@
 //! The bookkeeping of an outgoing stream: sequence, timestamp, source, marker, counts.
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_time::Randomness;
 
 use crate::{Malformed, PayloadType, RtpHeader, RtpTimestamp, SequenceNumber, Ssrc};
@@ -89,6 +91,10 @@ impl StreamSender {
     pub fn skip(&mut self, samples: u32) {
         self.timestamp = self.timestamp.plus(samples);
         self.paused = true;
+        #[cfg(feature = "planted-faults")]
+        if is_planted(Fault::MarkerMissing) {
+            self.paused = false;
+        }
     }
 
     fn header(&self, marker: bool, payload_type: PayloadType, timestamp: RtpTimestamp) -> RtpHeader {

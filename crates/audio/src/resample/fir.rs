@@ -3,6 +3,9 @@
 //! Neighbouring outputs are computed side by side: each has one accumulator that adds the taps from the oldest sample
 //! to the newest. The compiler may put neighbours into one vector register, but never changes the order of a sum.
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
+
 use super::taps::{DOWN, UP, UP_TAPS};
 
 /// Samples of 20 ms at 8 kHz.
@@ -36,6 +39,8 @@ impl Upsampler8To16 {
     pub fn process(&mut self, input: &[i16; NARROW], output: &mut [i16; WIDE]) {
         let window = window(&mut self.history, input.iter().copied());
         let [whole, half] = &UP;
+        #[cfg(feature = "planted-faults")]
+        let (whole, half) = (&without_oldest(whole), &without_oldest(half));
         let mut on_input = [0.0; NARROW];
         let mut between = [0.0; NARROW];
         convolve(&window, whole, &mut on_input);
@@ -77,6 +82,15 @@ impl Downsampler16To8 {
             *sample = to_sample(*sum);
         }
     }
+}
+
+#[cfg(feature = "planted-faults")]
+fn without_oldest(taps: &[f32; UP_TAPS]) -> [f32; UP_TAPS] {
+    let mut taps = *taps;
+    if is_planted(Fault::OldestTapMissing) {
+        taps[0] = 0.0;
+    }
+    taps
 }
 
 /// The samples that the outputs of this frame see, oldest first; `history` moves on.

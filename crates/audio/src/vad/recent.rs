@@ -1,5 +1,8 @@
 //! What is usual on a line.
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
+
 /// Percentiles of the last 2.5 s of a value between 0 and 1, in 128 steps.
 #[derive(Clone, Debug)]
 pub struct Recent {
@@ -37,6 +40,9 @@ impl Recent {
     /// The value that `percent` of the frames stay at or below; zero before the first.
     pub fn percentile(&self, percent: usize) -> f32 {
         let wanted = (self.len * percent).div_ceil(100).max(1);
+        #[cfg(feature = "planted-faults")]
+        let wanted =
+            if is_planted(Fault::PercentileRoundedDown) { (self.len * percent / 100).max(1) } else { wanted };
         let mut seen = 0;
         let step = self.counts.iter().position(|count| {
             seen += usize::from(*count);

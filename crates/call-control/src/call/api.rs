@@ -2,6 +2,8 @@
 
 use offhook_call_media::{BargeIn, Gain, LegId, MediaCommand, Port, Route, UtterancePolicy};
 use offhook_engine_api::Voice;
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_time::Time;
 
 use super::{CallControl, Phase};
@@ -21,7 +23,10 @@ const LONGEST_TEXT: usize = 4_000;
 impl CallControl {
     pub(super) fn handle_command(&mut self, id: CommandId, command: Command, now: Time) {
         // The same id again: it runs, or its outcome was told.
-        if self.commands.contains_key(&id.0) {
+        let is_known = self.commands.contains_key(&id.0);
+        #[cfg(feature = "planted-faults")]
+        let is_known = is_known && !is_planted(Fault::RepeatedCommandRuns);
+        if is_known {
             return;
         }
         self.commands.insert(id.0.clone(), None);

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use offhook_call_media::MediaCommand;
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_sip_proto::dialog::Phase as DialogPhase;
 use offhook_sip_proto::endpoint::SipAction;
 use offhook_sip_proto::message::{Method, Reason, StatusCode, header};
@@ -58,8 +60,10 @@ impl CallControl {
         }
         let reason = self.reason(cause);
         // RFC 3261 §15: the callee does not send a BYE before the ACK came or will not come any more.
-        if self.leg.server.as_ref().is_some_and(|server| server.awaits_ack()) && self.phase == Phase::Answered
-        {
+        let awaits_ack = self.leg.server.as_ref().is_some_and(|server| server.awaits_ack());
+        #[cfg(feature = "planted-faults")]
+        let awaits_ack = awaits_ack && !is_planted(Fault::ByeBeforeAck);
+        if awaits_ack && self.phase == Phase::Answered {
             self.leg.bye_after_ack = Some(reason);
         } else {
             self.send_bye(&reason);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use offhook_call_media::MediaEvent;
 use offhook_conversation::Input as Heard;
 use offhook_engine_api::{SynthesizerEvent, UtteranceId};
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_time::Time;
 
 use super::CallControl;
@@ -41,6 +43,8 @@ impl CallControl {
             MediaEvent::RtpTimeout { .. } => {
                 self.fact(CallEvent::RtpTimeout, now);
                 let spent = self.settings.turn_policy.rtp_timeout;
+                #[cfg(feature = "planted-faults")]
+                let spent = if is_planted(Fault::RtpTimeOutTooLong) { Duration::ZERO } else { spent };
                 self.deadlines.rtp = Some(now + self.settings.limits.rtp_timeout.saturating_sub(spent));
             }
             MediaEvent::RtpResumed { .. } => {

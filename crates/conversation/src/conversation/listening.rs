@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_time::Time;
 
 use super::{Conversation, Failure, Next, Phase};
@@ -207,7 +209,13 @@ impl Conversation {
             }
             (Some((_, max)), '0'..='9') if is_answer => {
                 listening.keys.push(key);
-                listening.timer = Timer::BetweenKeys(now + between_keys);
+                let until = now + between_keys;
+                #[cfg(feature = "planted-faults")]
+                let until = match listening.timer {
+                    Timer::BetweenKeys(first) if is_planted(Fault::BetweenKeysFromTheFirst) => first,
+                    Timer::Off | Timer::NoInput(_) | Timer::Speech(_) | Timer::BetweenKeys(_) => until,
+                };
+                listening.timer = Timer::BetweenKeys(until);
                 let is_complete = listening.keys.len() >= usize::from(max);
                 self.stop_for_key();
                 if is_complete {
@@ -374,6 +382,8 @@ pub(super) fn slot_of<'a>(bot: &'a Bot, listen: &'a Listen) -> Option<(&'a str, 
 
 /// The rung for the `count`th time: the last one for all that follow.
 fn rung_of(count: u32, rungs: usize) -> usize {
+    #[cfg(feature = "planted-faults")]
+    let count = count + u32::from(is_planted(Fault::LadderOneRungAhead));
     (count as usize).min(rungs).saturating_sub(1)
 }
 

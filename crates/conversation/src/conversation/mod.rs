@@ -12,6 +12,8 @@ mod speaking;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_time::{Randomness, Seed, Time, WallClock};
 
 use self::doing::{Calling, Transferring};
@@ -380,6 +382,10 @@ impl Conversation {
 
     /// What the caller says is of no use until the next question.
     fn stop_listening(&mut self) {
+        #[cfg(feature = "planted-faults")]
+        if is_planted(Fault::ExpectNothingDropped) {
+            return;
+        }
         if let Phase::Listening(_) = self.phase {
             self.outputs.push_back(Output::ExpectNothing);
         }

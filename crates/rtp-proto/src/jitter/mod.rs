@@ -18,6 +18,8 @@ pub use types::{JitterConfig, JitterStatistics, Playable, Pushed, Released, Sizi
 
 use std::time::Duration;
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_time::Time;
 
 use crate::source::{Source, Verdict};
@@ -336,6 +338,8 @@ impl JitterBuffer {
             }
             (Last::Missing(frames), None) => {
                 timeline.last = Last::Missing(frames.saturating_add(1));
+                #[cfg(feature = "planted-faults")]
+                let frames = frames.saturating_add(u32::from(is_planted(Fault::ConcealedOneFrameLess)));
                 frames < LOST_BEFORE_SILENCE
             }
         };

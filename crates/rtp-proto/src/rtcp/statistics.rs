@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_time::Time;
 
 use super::ReportBlock;
@@ -47,6 +49,10 @@ impl ReceptionStatistics {
             let difference = RtpTimestamp(transit).since(RtpTimestamp(last)).unsigned_abs();
             let jitter = source.jitter_times_16;
             source.jitter_times_16 = jitter + difference - ((jitter + 8) >> 4);
+            #[cfg(feature = "planted-faults")]
+            if is_planted(Fault::JitterNotRounded) {
+                source.jitter_times_16 = jitter + difference - (jitter >> 4);
+            }
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
+
 use super::{Digit, TelephoneEvent};
 use crate::RtpTimestamp;
 
@@ -134,6 +137,10 @@ impl DigitSender {
         let elapsed = timestamp.since(since).max(0) as u32 + samples;
         let duration = elapsed.min(u32::from(u16::MAX)) as u16;
         if duration >= hold && timestamp != since {
+            #[cfg(feature = "planted-faults")]
+            if is_planted(Fault::EndPacketsTwo) {
+                return self.end(digit, duration, since, END_PACKETS - 1);
+            }
             return self.end(digit, duration, since, END_PACKETS);
         }
         // Even the shortest press has a packet that begins it besides those that end it.

@@ -7,6 +7,8 @@ mod obituary;
 mod retransmit;
 mod routing;
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use serde::{Deserialize, Serialize};
 
 use crate::message::{BadValue, Method, NameAddr, Request, Response, StatusCode, Uri, header};
@@ -241,6 +243,10 @@ impl Dialog {
     /// The next request of ours, without a body: BYE, re-INVITE, INFO, REFER, ... The endpoint adds the Via.
     pub fn request(&mut self, method: Method) -> Request {
         self.local_cseq += 1;
+        #[cfg(feature = "planted-faults")]
+        if is_planted(Fault::CseqReused) && method == Method::Bye && self.local_cseq > 1 {
+            self.local_cseq -= 1;
+        }
         if method == Method::Bye {
             self.phase = Phase::Terminated;
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use offhook_time::Time;
 
 use crate::transaction::Timing;
@@ -49,8 +51,17 @@ impl Retransmit2xx {
         if now < self.next {
             return None;
         }
-        self.interval = (self.interval * 2).min(self.longest);
+        let interval = self.interval * 2;
+        self.interval = interval.min(self.longest);
+        #[cfg(feature = "planted-faults")]
+        if is_planted(Fault::IntervalBeyondT2) {
+            self.interval = interval;
+        }
         self.next += self.interval;
+        #[cfg(feature = "planted-faults")]
+        if is_planted(Fault::Second2xxMissing) && self.interval * 2 == self.longest {
+            return None;
+        }
         Some(Due::SendAgain)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+#[cfg(feature = "planted-faults")]
+use offhook_planted::{Fault, is_planted};
 use thiserror::Error;
 
 use super::attribute::Direction;
@@ -148,6 +150,9 @@ fn choose(
     let events = telephone_event(media, local, &codec);
     // Their hold by address means that they want nothing from us (RFC 3264 §8.4).
     let their_view = theirs.direction_of(media).and(Direction::new(true, !is_hold));
+    let our_view = their_view.reversed();
+    #[cfg(feature = "planted-faults")]
+    let our_view = if is_planted(Fault::DirectionNotReversed) { their_view } else { our_view };
     Ok(NegotiatedStream {
         media_index: index,
         remote_rtp,
@@ -159,7 +164,7 @@ fn choose(
         payload_type,
         receive_payload_type: payload_type,
         ptime_ms: packet_time(theirs, media, local),
-        direction: their_view.reversed().and(local.direction),
+        direction: our_view.and(local.direction),
         crypto: media.attributes_named("crypto").map(|line| line.trim().to_owned()).collect(),
     })
 }
