@@ -15,6 +15,7 @@
 //! A `#` at the beginning of a line or between blanks begins a comment; anywhere else it is a key or part of a name.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::CallerError;
@@ -70,7 +71,7 @@ pub struct Speech {
     /// The file, for people.
     pub name: String,
     /// 8 kHz mono.
-    pub samples: Vec<i16>,
+    pub samples: Arc<[i16]>,
 }
 
 /// A numbered step, so that the report can name the line.
@@ -160,7 +161,7 @@ fn interrupt(rest: &str, load: &mut dyn FnMut(&str) -> Result<Vec<i16>, String>)
 fn action(text: &str, load: &mut dyn FnMut(&str) -> Result<Vec<i16>, String>) -> Result<Action, String> {
     match split_word(text) {
         ("say", "") => Err("say needs a WAV file".to_owned()),
-        ("say", name) => Ok(Action::Say(Speech { name: name.to_owned(), samples: load(name)? })),
+        ("say", name) => Ok(Action::Say(Speech { name: name.to_owned(), samples: load(name)?.into() })),
         ("dtmf", "") => Err("dtmf needs digits".to_owned()),
         ("dtmf", digits) => match digits.chars().find(|digit| !"0123456789*#ABCD".contains(*digit)) {
             Some(other) => Err(format!("`{other}` is not on a keypad: 0-9, *, #, A-D")),
@@ -205,7 +206,7 @@ mod tests {
     }
 
     fn speech(name: &str) -> Speech {
-        Speech { name: name.into(), samples: vec![1, 2] }
+        Speech { name: name.into(), samples: vec![1, 2].into() }
     }
 
     #[test]

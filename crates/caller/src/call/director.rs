@@ -101,7 +101,7 @@ impl Director {
             tasks.push_back(step(Step::WaitQuiet(None)));
             let speech = Speech {
                 name: format!("{name} #{}", index + 1),
-                samples: samples.get(utterance.range).unwrap_or_default().to_vec(),
+                samples: samples.get(utterance.range).unwrap_or_default().into(),
             };
             tasks.push_back(step(Step::Say(speech)));
         }

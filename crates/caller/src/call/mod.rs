@@ -1,7 +1,7 @@
 //! One real call: plays, listens, records, measures. Start with [`run`].
 
 mod conversation;
-mod director;
+pub(crate) mod director;
 mod leg;
 mod media;
 mod options;
@@ -9,7 +9,7 @@ mod playback;
 mod playing;
 mod record;
 mod report;
-mod sent;
+pub(crate) mod sent;
 mod signalling;
 
 pub use options::{CallOptions, OnRefer, Stop, Transport};
