@@ -130,6 +130,8 @@ pub struct CallSide {
     pub intents: Vec<String>,
     /// Keys that were pressed.
     pub keys: String,
+    /// How often the caller was understood.
+    pub understood: u32,
     /// How often the caller was not understood.
     pub no_match: u32,
     /// How often the caller said nothing.
