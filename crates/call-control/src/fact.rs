@@ -54,6 +54,9 @@ pub enum CallEvent {
         /// The trunk it came or goes by; `None` where it is no trunk's.
         #[serde(default)]
         trunk: Option<String>,
+        /// Its trace, 32 hexadecimal digits: those of the call's id, or what the INVITE's `traceparent` named.
+        #[serde(default)]
+        trace_id: String,
     },
     /// It rings and waits for the API's `answer`.
     CallRinging,
@@ -217,6 +220,9 @@ pub struct CallRecord {
     /// The trunk it came or goes by.
     #[serde(default)]
     pub trunk: Option<String>,
+    /// Its trace, 32 hexadecimal digits.
+    #[serde(default)]
+    pub trace_id: String,
     /// Unix milliseconds.
     pub started_unix_ms: i64,
     /// Unix milliseconds; `None` where it never was.
@@ -257,7 +263,16 @@ impl CallRecord {
         self.call_id.clone_from(&fact.call_id);
         self.last_seen_unix_ms = fact.at_unix_ms;
         match &fact.event {
-            CallEvent::CallStarted { caller, called, sip_call_id, bot, bot_version, direction, trunk } => {
+            CallEvent::CallStarted {
+                caller,
+                called,
+                sip_call_id,
+                bot,
+                bot_version,
+                direction,
+                trunk,
+                trace_id,
+            } => {
                 self.caller.clone_from(caller);
                 self.called.clone_from(called);
                 self.sip_call_id.clone_from(sip_call_id);
@@ -265,6 +280,7 @@ impl CallRecord {
                 self.bot_version.clone_from(bot_version);
                 self.direction.clone_from(direction);
                 self.trunk.clone_from(trunk);
+                self.trace_id.clone_from(trace_id);
                 self.started_unix_ms = fact.at_unix_ms;
             }
             CallEvent::CallAnswered { codec } => {

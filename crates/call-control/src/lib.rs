@@ -18,6 +18,7 @@ mod script;
 mod settings;
 mod speech;
 mod steps;
+mod trace;
 mod transfer;
 mod translate;
 
@@ -31,3 +32,4 @@ pub use ledger::{Segment, TurnLedger};
 pub use output::{Output, RecognizerCommand, SpeakRequest, SpeechContent};
 pub use settings::{AnswerPolicy, BridgeSettings, CallSettings, Limits, Role, StartedBy};
 pub use steps::{RecordedInput, decode_step};
+pub use trace::{TRACEPARENT, TraceContext, TraceParent};

@@ -13,7 +13,7 @@ use offhook_time::Time;
 use super::offer::Offer;
 use super::{CallControl, Phase};
 use crate::fact::CallEvent;
-use crate::{AnswerPolicy, EndCause, Output, Role, StartedBy};
+use crate::{AnswerPolicy, EndCause, Output, Role, StartedBy, TraceContext};
 
 /// The methods that a dialog of ours takes.
 pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, NOTIFY";
@@ -30,7 +30,8 @@ impl CallControl {
         self.leg.dialog = Dialog::uas(&invite, &tag, self.contact(&called)).ok();
         self.leg.server = Some(InviteServer::new(transaction, invite.clone(), &tag, Timing::default()));
         self.phase = Phase::Ringing;
-        self.start_fact(caller, called, sip_call_id, "inbound", now);
+        let trace = TraceContext::of_invite(&invite, &self.settings.call_id);
+        self.start_fact(caller, called, sip_call_id, "inbound", trace, now);
         self.session.take_offer(&invite.headers, &invite.body);
         match self.session.prepare_answer(&self.settings) {
             Offer::Usable | Offer::Absent => {}
@@ -163,7 +164,8 @@ impl CallControl {
         let call_id = format!("{}@offhook", self.randomness.hex(24));
         let uri: Option<Uri> = target.parse().ok();
         let called = uri.as_ref().and_then(Uri::user).unwrap_or_default();
-        self.start_fact(caller.clone(), called, call_id.clone(), "outbound", now);
+        let trace = TraceContext::of_call(&self.settings.call_id);
+        self.start_fact(caller.clone(), called, call_id.clone(), "outbound", trace, now);
         self.phase = Phase::Dialing;
         // Judged here too, whoever asked for it: this is where the request is made.
         let trunk = self.settings.trunk.as_deref();
@@ -211,6 +213,7 @@ impl CallControl {
         called: String,
         sip_call_id: String,
         direction: &str,
+        trace: TraceContext,
         now: Time,
     ) {
         let bot_version = match &self.settings.role {
@@ -220,8 +223,17 @@ impl CallControl {
         let bot = self.settings.bot_name.clone();
         let direction = direction.to_owned();
         let trunk = self.settings.trunk.clone();
-        let started =
-            CallEvent::CallStarted { caller, called, sip_call_id, bot, bot_version, direction, trunk };
+        let trace_id = trace.trace_id();
+        let started = CallEvent::CallStarted {
+            caller,
+            called,
+            sip_call_id,
+            bot,
+            bot_version,
+            direction,
+            trunk,
+            trace_id,
+        };
         self.fact(started, now);
     }
 }

@@ -197,6 +197,10 @@ fn tell_head(bundle: &Bundle, record: &CallRecord) {
     let meta = &bundle.meta;
     print(format_args!("call      {}", meta.call));
     print(format_args!("began     {} UTC", clock(record.started_unix_ms)));
+    print(format_args!(
+        "trace     {}",
+        if record.trace_id.is_empty() { "not known" } else { &record.trace_id }
+    ));
     print(format_args!("from, to  {} → {} ({})", record.caller, record.called, record.direction));
     match CallHead::from_meta(meta) {
         Ok(head) => match &head.control.role {

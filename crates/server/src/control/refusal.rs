@@ -1,6 +1,6 @@
 //! Calls that are not let in: what the caller is answered, and what is kept of it.
 
-use offhook_call_control::{CallEvent, EndCause, Fact};
+use offhook_call_control::{CallEvent, EndCause, Fact, TraceContext};
 use offhook_sip_proto::endpoint::TransactionId;
 use offhook_sip_proto::message::{Method, Reason, Request, StatusCode, header};
 use offhook_time::Time;
@@ -73,6 +73,7 @@ impl Control {
             bot_version: String::new(),
             direction: "inbound".to_owned(),
             trunk,
+            trace_id: TraceContext::of_invite(request, &call_id).trace_id(),
         };
         let at_unix_ms = self.wall.unix_ms(now);
         for (sequence, event) in

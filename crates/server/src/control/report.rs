@@ -6,11 +6,11 @@ use offhook_call_control::{CallEvent, Fact};
 pub(super) fn note(fact: &Fact) {
     let call_id = fact.call_id.as_str();
     match &fact.event {
-        CallEvent::CallStarted { bot, direction, sip_call_id, trunk, .. } => {
+        CallEvent::CallStarted { bot, direction, sip_call_id, trunk, trace_id, .. } => {
             let mut labels = vec![("bot", bot.clone())];
             labels.extend(trunk.clone().map(|trunk| ("trunk", trunk)));
             metrics::counter!("offhook_calls_started_total", &labels).increment(1);
-            tracing::info!(call_id, bot, direction, sip_call_id, trunk, "call begins");
+            tracing::info!(call_id, bot, direction, sip_call_id, trunk, trace_id, "call begins");
         }
         CallEvent::CallEnded { cause, media } => {
             metrics::counter!("offhook_calls_ended_total", "cause" => cause.word()).increment(1);

@@ -383,6 +383,7 @@ mod tests {
             bot_version: String::new(),
             direction: "inbound".into(),
             trunk: None,
+            trace_id: String::new(),
         }
     }
 

@@ -153,6 +153,7 @@ mod tests {
             bot_version: empty(),
             direction: empty(),
             trunk: None,
+            trace_id: empty(),
         };
         watch.take(&fact(0, started)).unwrap();
         watch
