@@ -23,5 +23,5 @@ pub use output::{
     BargeIn, Event, HangUpReason, NoMatchReason, OnSpeech, Output, Prompt, PromptContent, PromptId, ToolCall,
     ToolError, ToolId, TransferCall, TransferId,
 };
-pub use rehearsal::{TestFailure, TestOutcome, TestReport, run_tests};
+pub use rehearsal::{TestFailure, TestOutcome, TestReport, run_tests, run_tests_beside};
 pub use understand::{Understanding, understand};

@@ -7,8 +7,8 @@ mod shape;
 mod template;
 
 use super::error::{BotError, BotErrors};
-use super::file::BotFile;
-use super::place::Place;
+use super::file::{BotFile, TestFile};
+use super::place::{At, Place};
 use super::templates::Templates;
 
 /// Finds all mistakes of a file that serde could read, in the order of their lines.
@@ -27,6 +27,18 @@ pub(crate) fn check(
     if report.errors.is_empty() {
         flow::check(file, &mut report);
     }
+    report.finish()
+}
+
+/// Finds all mistakes of tests that stand in a file beside the bot's.
+pub(crate) fn check_tests(
+    tests: &[At<TestFile>],
+    file: &BotFile,
+    source: &str,
+    file_name: &str,
+) -> Result<(), BotErrors> {
+    let mut report = Report::new(source, file_name);
+    names::tests(tests, file, &mut report);
     report.finish()
 }
 

@@ -13,6 +13,7 @@ mod spoken;
 mod suggest;
 mod syntax;
 mod templates;
+mod tests_file;
 mod walk;
 
 use schemars::SchemaGenerator;
@@ -23,6 +24,7 @@ pub use error::{BotError, BotErrors};
 pub(crate) use place::{At, Place};
 pub(crate) use short::Short;
 pub(crate) use templates::{Scope, Templates};
+pub(crate) use tests_file::read_tests;
 
 use crate::{BargeIn, Language};
 use file::{BotFile, DigitsFile};
@@ -42,7 +44,7 @@ pub struct Bot {
 impl Bot {
     /// Reads and checks a bot file. `file_name` is only used in messages.
     pub fn parse(yaml: &str, file_name: &str) -> Result<Bot, BotErrors> {
-        let mut file = syntax::read(yaml, file_name)?;
+        let mut file: BotFile = syntax::read(yaml, file_name)?;
         defaults::fill(&mut file);
         let templates = Templates::new(Language::of(&file.language));
         check::check(&file, &templates, yaml, file_name)?;
@@ -129,11 +131,6 @@ impl Bot {
     /// What may interrupt a prompt that says this of itself, or nothing.
     pub(crate) fn barge_in(&self, of_prompt: Option<barge_in::BargeInFile>) -> BargeIn {
         self.barge_in_everywhere.unwrap_or(of_prompt.unwrap_or(self.file.turn.barge_in).0)
-    }
-
-    /// A line of the file, from 1.
-    pub(crate) fn line(&self, number: usize) -> &str {
-        self.source.lines().nth(number.saturating_sub(1)).unwrap_or("")
     }
 
     pub(crate) fn file(&self) -> &BotFile {

@@ -1,15 +1,15 @@
 //! From YAML to the shape of a bot file; what serde says becomes a message for people.
 
+use serde::de::DeserializeOwned;
 use serde_saphyr::Error;
 
 use super::check::Report;
 use super::error::BotErrors;
-use super::file::BotFile;
 use super::place::Place;
 use super::suggest;
 
-pub(super) fn read(yaml: &str, file_name: &str) -> Result<BotFile, BotErrors> {
-    serde_saphyr::from_str::<BotFile>(yaml).map_err(|error| {
+pub(super) fn read<T: DeserializeOwned>(yaml: &str, file_name: &str) -> Result<T, BotErrors> {
+    serde_saphyr::from_str::<T>(yaml).map_err(|error| {
         let mut report = Report::new(yaml, file_name);
         let error = error.without_snippet();
         let place = error.location().map_or(Place { line: 1, column: 1 }, Place::from);

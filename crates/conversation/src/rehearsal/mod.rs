@@ -5,12 +5,13 @@ mod stage;
 pub(crate) use stage::wall_clock;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::Bot;
 use crate::bot::file::{TestFile, TestStep};
-use crate::bot::{At, Place};
+use crate::bot::{At, Place, read_tests};
+use crate::{Bot, BotErrors};
 use stage::Stage;
 
 /// How the tests of a bot file went.
@@ -29,9 +30,11 @@ pub struct TestReport {
 /// How one test went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TestOutcome {
+    /// The file it stands in: the bot's, or one beside it.
+    pub file: String,
     /// Its name.
     pub name: String,
-    /// Line in the bot file where it begins, from 1.
+    /// Line in that file where it begins, from 1.
     pub line: usize,
     /// Whether all that was expected was seen.
     pub passed: bool,
@@ -44,7 +47,7 @@ pub struct TestOutcome {
 /// Where a test went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TestFailure {
-    /// Line in the bot file, from 1.
+    /// Line in its file, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
@@ -57,13 +60,29 @@ pub struct TestFailure {
 }
 
 /// Plays the dialogues under `tests:` of a bot file.
-pub fn run_tests(bot: &std::sync::Arc<Bot>) -> TestReport {
+pub fn run_tests(bot: &Arc<Bot>) -> TestReport {
+    let (file, source) = (bot.file_name(), bot.source());
     TestReport {
         bot: bot.name().to_owned(),
-        file: bot.file_name().to_owned(),
+        file: file.to_owned(),
         version: bot.version().to_owned(),
-        tests: bot.file().tests.iter().map(|test| play(bot, test)).collect(),
+        tests: bot.file().tests.iter().map(|test| play(bot, test, file, source)).collect(),
     }
+}
+
+/// Plays the dialogues of a file that holds nothing but `tests:`, as they stand in a bot file. `file_name` is only used in
+/// messages.
+///
+/// # Errors
+/// It cannot be read, or names what the bot does not have.
+pub fn run_tests_beside(bot: &Arc<Bot>, yaml: &str, file_name: &str) -> Result<TestReport, BotErrors> {
+    let tests = read_tests(bot, yaml, file_name)?;
+    Ok(TestReport {
+        bot: bot.name().to_owned(),
+        file: file_name.to_owned(),
+        version: bot.version().to_owned(),
+        tests: tests.iter().map(|test| play(bot, test, file_name, yaml)).collect(),
+    })
 }
 
 impl TestReport {
@@ -84,7 +103,7 @@ impl fmt::Display for TestReport {
                         writeln!(f, "      | {line}")?;
                     }
                     let TestFailure { line, column, source, expected, actual } = failure;
-                    writeln!(f, "      {}:{line}:{column}: {source}", self.file)?;
+                    writeln!(f, "      {}:{line}:{column}: {source}", test.file)?;
                     writeln!(f, "      expected: {expected}")?;
                     writeln!(f, "      got:      {actual}")?;
                 }
@@ -100,14 +119,16 @@ impl fmt::Display for TestReport {
     }
 }
 
-fn play(bot: &std::sync::Arc<Bot>, test: &At<TestFile>) -> TestOutcome {
+fn play(bot: &Arc<Bot>, test: &At<TestFile>, file: &str, source: &str) -> TestOutcome {
     let mut stage = Stage::open(bot, test);
     let failure = test.dialogue.iter().find_map(|step| {
         let (expected, actual) = stage_step(&mut stage, step).err()?;
         let Place { line, column } = step.place;
-        Some(TestFailure { line, column, source: bot.line(line).trim().to_owned(), expected, actual })
+        let source = source.lines().nth(line.saturating_sub(1)).unwrap_or("").trim().to_owned();
+        Some(TestFailure { line, column, source, expected, actual })
     });
     TestOutcome {
+        file: file.to_owned(),
         name: test.name.clone(),
         line: test.place.line,
         passed: failure.is_none(),
@@ -217,4 +238,35 @@ fn stage_step(stage: &mut Stage<'_>, step: &TestStep) -> Result<(), Missed> {
 
 fn tidy(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOT: &str = "bot: tea\nstart: ask\nintents: { tea: [tea] }\nstates:\n  \
+        ask: { say: Tea?, listen: { intents: { tea: bye } } }\n  bye: { say: Bye., hang_up: true }\n";
+
+    fn beside(yaml: &str) -> Result<TestReport, BotErrors> {
+        run_tests_beside(&Arc::new(Bot::parse(BOT, "tea.yaml").unwrap()), yaml, "tea.tests.yaml")
+    }
+
+    #[test]
+    fn tests_beside_a_bot_file_are_played_and_fail_with_their_own_place() {
+        let passed = beside("tests:\n  - { name: tea, dialogue: [{ caller: tea }, { bot: Bye }] }\n").unwrap();
+        let failed = beside("tests:\n  - name: tea\n    dialogue:\n      - bot: Coffee\n").unwrap();
+
+        assert!(passed.passed() && passed.tests.len() == 1);
+        let told = failed.to_string();
+        assert!(told.contains("tea.tests.yaml:4:9: - bot: Coffee"), "{told}");
+    }
+
+    #[test]
+    fn what_the_bot_does_not_have_is_told_with_its_place_in_the_file_beside_it() {
+        let wrong = beside("tests:\n  - name: tea\n    dialogue:\n      - state: asc\n").unwrap_err().to_string();
+        let more = beside("bot: tea\ntests: []\n").unwrap_err().to_string();
+
+        assert!(wrong.starts_with("tea.tests.yaml:4:16: there is no state `asc`"), "{wrong}");
+        assert!(more.contains("`bot` is not known here"), "{more}");
+    }
 }

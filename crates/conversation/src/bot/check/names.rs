@@ -1,6 +1,6 @@
 //! Names that are used but nowhere defined.
 
-use super::super::file::{BotFile, Named, TestStep};
+use super::super::file::{BotFile, Named, TestFile, TestStep};
 use super::super::place::At;
 use super::super::short::Short;
 use super::super::templates::GIVEN;
@@ -42,7 +42,7 @@ pub(super) fn check(file: &BotFile, report: &mut Report<'_>) {
     }
     prompts(file, report);
     definitions(file, report);
-    tests(file, report);
+    tests(&file.tests, file, report);
 }
 
 fn prompts(file: &BotFile, report: &mut Report<'_>) {
@@ -103,8 +103,9 @@ fn definitions(file: &BotFile, report: &mut Report<'_>) {
 const OUTCOMES: [&str; 7] =
     ["succeeded", "busy", "no_answer", "rejected", "unknown_number", "unreachable", "failed"];
 
-fn tests(file: &BotFile, report: &mut Report<'_>) {
-    for test in &file.tests {
+/// Names in tests, wherever those stand.
+pub(super) fn tests(tests: &[At<TestFile>], file: &BotFile, report: &mut Report<'_>) {
+    for test in tests {
         test.tools.keys().for_each(|tool| known(tool, "tool", &file.tools, report));
         for (target, outcome) in &test.transfers {
             known(target, "target", &file.targets, report);
