@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::CallerError;
-use crate::bench::frame::{BenchReport, Figure, FloorCheck};
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
 use crate::bench::page::{Page, Table, number};
 use crate::bench::prompt::{self, Prompt, Reaction};
 use crate::bench::turns::{nobody_answered, through_reflector, told};
@@ -83,6 +84,23 @@ impl BargeInOptions {
             realtime: true,
             seed: 1,
         }
+    }
+
+    /// What decides the figures.
+    pub fn parameters(&self) -> Parameters {
+        let texts = |list: &[Utterance]| list.iter().map(|said| said.text.clone()).collect::<Vec<_>>();
+        let moments: Vec<f64> = self.moments.iter().map(|at| at.as_secs_f64() * 1000.0).collect();
+        Parameters::from([
+            ("at_once", json!(self.at_once)),
+            ("calls", json!(self.calls)),
+            ("impairment", json!(self.impairment.filter(|bad| !bad.is_none()))),
+            ("law", json!(format!("{:?}", self.law))),
+            ("listen_s", json!(self.listen.as_secs_f64())),
+            ("moments_ms", json!(moments)),
+            ("noises", json!(texts(&self.noises))),
+            ("reflector", json!(self.reflector)),
+            ("speech", json!(texts(&self.speech))),
+        ])
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::CallerError;
-use crate::bench::frame::{BenchReport, Figure, FloorCheck};
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
 use crate::bench::page::{Page, Table, number};
 use crate::bench::{Verdict, floor_of};
 use crate::call::Stop;
@@ -87,6 +88,22 @@ impl TurnsOptions {
             realtime: true,
             seed: 1,
         }
+    }
+
+    /// What decides the figures.
+    pub fn parameters(&self) -> Parameters {
+        let texts = |list: &Vec<Utterance>| list.iter().map(|said| said.text.clone()).collect::<Vec<_>>();
+        Parameters::from([
+            ("answer_patience_s", json!(self.answer_patience.as_secs_f64())),
+            ("at_once", json!(self.at_once)),
+            ("calls", json!(self.calls)),
+            ("impairment", json!(self.impairment.filter(|bad| !bad.is_none()))),
+            ("law", json!(format!("{:?}", self.law))),
+            ("quiet_after_ms", json!(self.quiet_after.as_secs_f64() * 1000.0)),
+            ("reflector", json!(self.reflector)),
+            ("speech", json!(self.speech.iter().map(texts).collect::<Vec<_>>())),
+            ("turns", json!(self.turns)),
+        ])
     }
 }
 

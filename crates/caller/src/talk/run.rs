@@ -10,7 +10,7 @@ use crate::CallerError;
 use crate::call::Stop;
 use crate::clock;
 use crate::g711::Law;
-use crate::impair::{Impairer, Impairment};
+use crate::impair::{Direction, Impairer, Impairment};
 use crate::line::light::{LightEvent, LightUac};
 use crate::machine::{ServerCost, Usage};
 use crate::net::{self, Readiness};
@@ -18,7 +18,7 @@ use crate::sdp;
 use crate::statistics::{Summary, rounded};
 use crate::talk::plan::Plan;
 use crate::talk::talker::{Talked, Talker};
-use crate::talk::worker::{Heard, TalkLine, TalkWorker};
+use crate::talk::worker::{Heard, TalkLine, TalkWorker, Ways};
 use crate::target::Target;
 
 /// Which calls.
@@ -212,7 +212,7 @@ impl<'a> Running<'a> {
                 match (remote, self.sockets[slot].take()) {
                     (Some(remote), Some(socket)) if !stopping => {
                         let talker = Talker::new(plan(call), remote, call, now);
-                        let line = TalkLine::new(socket, remote.address, talker, self.impairer(call), call)?;
+                        let line = TalkLine::new(socket, remote.address, talker, self.ways(call), call);
                         self.worker(slot).add(slot, line);
                         self.slots[slot] = Slot::Talking { call, until: now + self.talks.longest };
                     }
@@ -309,10 +309,16 @@ impl<'a> Running<'a> {
         events
     }
 
-    fn impairer(&self, call: usize) -> Option<Impairer> {
+    fn ways(&self, call: usize) -> Ways {
         let mut randomness = Randomness::new(Seed::from_number(self.talks.seed ^ ((call as u64 + 1) << 20)));
-        let impairment = self.talks.impairment.filter(|impairment| !impairment.is_none())?;
-        Some(Impairer::new(impairment, randomness.next_u64()))
+        // Always both draws: the accidents of one way do not depend on whether the other is impaired.
+        let (out, back) = (randomness.next_u64(), randomness.next_u64());
+        let impairment = self.talks.impairment.filter(|impairment| !impairment.is_none());
+        let bad = |is_bad: fn(Direction) -> bool| impairment.filter(|bad| is_bad(bad.direction));
+        Ways {
+            out: bad(Direction::is_out).map(|impairment| Impairer::new(impairment, out)),
+            back: bad(Direction::is_in).map(|impairment| Impairer::new(impairment, back)),
+        }
     }
 
     fn worker(&self, slot: usize) -> &TalkWorker {

@@ -16,44 +16,72 @@ use crate::line::worker::TICKS_PER_PACKET;
 use crate::net::{self, Inbox, Readiness};
 use crate::talk::talker::{Talked, Talker};
 
+/// The two ways of a bad line; `None` where one is clean.
+#[derive(Debug, Default)]
+pub(crate) struct Ways {
+    /// What we send.
+    pub out: Option<Impairer>,
+    /// What they send.
+    pub back: Option<Impairer>,
+}
+
+impl Ways {
+    fn are_clean(&self) -> bool {
+        self.out.is_none() && self.back.is_none()
+    }
+}
+
 /// A talker on its line.
 #[derive(Debug)]
 pub(crate) struct TalkLine {
     socket: Arc<UdpSocket>,
+    remote: SocketAddr,
     talker: Talker,
-    impairer: Option<Impairer>,
+    ways: Ways,
     phase: u64,
     /// How far behind its tick each packet left, in milliseconds.
     behind_ms: Vec<f32>,
 }
 
 impl TalkLine {
-    /// `talker` over `socket` to `remote`; `number` decides on which tick of 20 it sends.
-    pub fn new(
-        socket: UdpSocket,
-        remote: SocketAddr,
-        talker: Talker,
-        impairer: Option<Impairer>,
-        number: usize,
-    ) -> Result<TalkLine, CallerError> {
-        socket.connect(remote).map_err(CallerError::io("connecting an RTP socket"))?;
+    /// `talker` over `socket` to `remote`; `number` decides on which tick of 20 it sends. The socket stays unconnected:
+    /// a far side with several addresses may answer from another one than it named.
+    pub fn new(socket: UdpSocket, remote: SocketAddr, talker: Talker, ways: Ways, number: usize) -> TalkLine {
         let phase = number as u64 % TICKS_PER_PACKET;
-        Ok(TalkLine { socket: Arc::new(socket), talker, impairer, phase, behind_ms: Vec::new() })
+        TalkLine { socket: Arc::new(socket), remote, talker, ways, phase, behind_ms: Vec::new() }
     }
 
     fn send(&mut self, packet: &mut Vec<u8>, due: Time) {
         let now = clock::now();
         self.talker.next_packet(packet, now);
-        match &mut self.impairer {
+        match &mut self.ways.out {
             Some(line) => line.push(packet, now),
-            None => transmit(&self.socket, &mut self.talker, packet),
+            None => self.transmit(packet),
         }
         self.behind_ms.push(clock::now().since(due).as_secs_f32() * 1000.0);
     }
 
     fn flush(&mut self, now: Time) {
-        while let Some(packet) = self.impairer.as_mut().and_then(|line| line.pop(now)) {
-            transmit(&self.socket, &mut self.talker, &packet);
+        while let Some(packet) = self.ways.out.as_mut().and_then(|line| line.pop(now)) {
+            self.transmit(&packet);
+        }
+        while let Some((arrived, packet)) = self.ways.back.as_mut().and_then(|line| line.pop_arrival(now)) {
+            self.talker.handle_packet(&packet, arrived);
+        }
+    }
+
+    /// What the kernel received at `arrived`: it has reached us, or enters the bad line on its way.
+    fn handle_datagram(&mut self, packet: &[u8], arrived: Time) {
+        match &mut self.ways.back {
+            Some(line) => line.push(packet, arrived),
+            None => self.talker.handle_packet(packet, arrived),
+        }
+    }
+
+    fn transmit(&mut self, packet: &[u8]) {
+        // A datagram that the kernel does not take is lost, as on any network.
+        if self.socket.send_to(packet, self.remote).is_ok() {
+            self.talker.reached_the_wire(packet, clock::now());
         }
     }
 
@@ -167,7 +195,7 @@ fn run(
             if talking.phase == phase {
                 talking.send(&mut packet, due);
             }
-            if talking.impairer.is_some() {
+            if !talking.ways.are_clean() {
                 talking.flush(clock::now());
             }
             if talking.talker.is_over() {
@@ -180,15 +208,8 @@ fn run(
             if let Some(Some(line)) = lines.get_mut(*slot) {
                 // One batch: where more waits, the socket is ready again at the next tick.
                 let socket = Arc::clone(&line.socket);
-                inbox.receive(&socket, |bytes, _, arrived| line.talker.handle_packet(bytes, arrived));
+                inbox.receive(&socket, |bytes, _, arrived| line.handle_datagram(bytes, arrived));
             }
         }
-    }
-}
-
-fn transmit(socket: &UdpSocket, talker: &mut Talker, packet: &[u8]) {
-    // A datagram that the kernel does not take is lost, as on any network.
-    if socket.send(packet).is_ok() {
-        talker.reached_the_wire(packet, clock::now());
     }
 }
