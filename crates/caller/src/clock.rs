@@ -9,6 +9,11 @@ pub(crate) fn now() -> Time {
     Time::from_nanos(nanos(clock_gettime(ClockId::Monotonic)))
 }
 
+/// The wall clock, in milliseconds of Unix time: for dates in reports, never for a measurement.
+pub(crate) fn wall_unix_ms() -> u64 {
+    nanos(clock_gettime(ClockId::Realtime)) / 1_000_000
+}
+
 /// A number that differs from call to call: for tags and Call-IDs where no seed is given.
 pub(crate) fn entropy() -> u64 {
     let wall = nanos(clock_gettime(ClockId::Realtime));

@@ -8,13 +8,16 @@
 pub mod bench;
 pub mod call;
 pub mod g711;
+pub mod histogram;
 pub mod impair;
 pub mod listen;
 pub mod machine;
+pub mod mos;
 pub mod probe;
 pub mod reflector;
 pub mod script;
 pub mod statistics;
+pub mod talk;
 pub mod wav;
 
 mod clock;

@@ -3,13 +3,13 @@
 use std::fs;
 
 use offhook_time::Time;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::statistics::rounded;
 
 /// The machine, for the report.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// The model of its processor.
     pub processor: String,

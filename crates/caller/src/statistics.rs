@@ -11,10 +11,14 @@ pub struct Summary {
     pub min: f64,
     /// The median.
     pub p50: f64,
+    /// The 90th percentile.
+    pub p90: f64,
     /// The 95th percentile.
     pub p95: f64,
     /// The 99th percentile.
     pub p99: f64,
+    /// The 99.9th percentile; of fewer than a thousand figures it is the largest.
+    pub p99_9: f64,
     /// The largest.
     pub max: f64,
 }
@@ -29,8 +33,10 @@ impl Summary {
             count: sorted.len() as u64,
             min: rounded(min),
             p50: rounded(percentile(&sorted, 0.50)),
+            p90: rounded(percentile(&sorted, 0.90)),
             p95: rounded(percentile(&sorted, 0.95)),
             p99: rounded(percentile(&sorted, 0.99)),
+            p99_9: rounded(percentile(&sorted, 0.999)),
             max: rounded(max),
         }
     }
@@ -56,8 +62,8 @@ mod tests {
         let summary = Summary::of((1..=100).rev().map(f64::from));
 
         assert_eq!(
-            (summary.min, summary.p50, summary.p95, summary.p99, summary.max),
-            (1.0, 50.0, 95.0, 99.0, 100.0)
+            (summary.min, summary.p50, summary.p90, summary.p95, summary.p99, summary.p99_9, summary.max),
+            (1.0, 50.0, 90.0, 95.0, 99.0, 100.0, 100.0)
         );
         assert_eq!(summary.count, 100);
     }

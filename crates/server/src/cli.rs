@@ -1,9 +1,14 @@
 //! The command line.
 
+pub mod bench;
+pub mod speech;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use bench::BenchCommand;
 
 /// offhook: a voice-bot media server.
 #[derive(Debug, Parser)]
@@ -56,7 +61,7 @@ pub enum Command {
     /// pcapng of others the calls are told, their audio written (`--wav`), or placed again (`--live`).
     #[command(after_help = crate::commands::replay_settings())]
     Replay(ReplayArgs),
-    /// Measures a server: latency, load, call set-ups.
+    /// Measures a SIP server, ours or another: latency, load, set-ups, the most calls it serves well.
     Bench {
         /// What to measure.
         #[command(subcommand)]
@@ -348,91 +353,6 @@ pub enum SideArg {
     Caller,
     /// Who was called.
     Callee,
-}
-
-/// What every bench takes.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// A bot that sends audio back, such as sip:echo@127.0.0.1:5060.
-    #[arg(default_value = "sip:echo@127.0.0.1:5060")]
-    pub uri: String,
-    /// Seconds of measurement.
-    #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
-    pub seconds: f64,
-    /// The server's process, for its CPU and memory.
-    #[arg(long)]
-    pub pid: Option<u32>,
-    /// Leave the bare reflector out.
-    #[arg(long)]
-    pub no_reflector: bool,
-    /// Decides signals and accidents.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// One line of JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `bench …`
-#[derive(Debug, Subcommand)]
-pub enum BenchCommand {
-    /// How much later audio comes back than from an instant echo.
-    Latency {
-        /// What every bench takes.
-        #[command(flatten)]
-        common: BenchArgs,
-        /// Calls at once.
-        #[arg(long, default_value_t = 1)]
-        calls: usize,
-        /// Measures so often, and says median and worst.
-        #[arg(long, default_value_t = 1, value_name = "TIMES")]
-        repeat: usize,
-        /// Percent of our packets that are lost.
-        #[arg(long, default_value_t = 0.0)]
-        loss: f64,
-        /// Milliseconds of uniform jitter.
-        #[arg(long, default_value_t = 0.0)]
-        jitter: f64,
-        /// Percent of our packets that come 30 ms late.
-        #[arg(long, default_value_t = 0.0)]
-        reorder: f64,
-        /// Percent of our packets that come twice.
-        #[arg(long, default_value_t = 0.0)]
-        duplicate: f64,
-        /// The line is clean again after this many seconds.
-        #[arg(long, value_name = "SECONDS")]
-        impaired_for: Option<f64>,
-    },
-    /// Many calls at once: lateness, loss, CPU and memory of the server.
-    Load {
-        /// What every bench takes.
-        #[command(flatten)]
-        common: BenchArgs,
-        /// Calls at once.
-        #[arg(long, default_value_t = 100)]
-        calls: usize,
-        /// Search for the most calls that are served well, up to `--calls`.
-        #[arg(long)]
-        knee: bool,
-        /// Where the search begins.
-        #[arg(long, default_value_t = 100, requires = "knee")]
-        from: usize,
-        /// The process of the application behind the server, for its CPU.
-        #[arg(long, value_name = "PID")]
-        application_pid: Option<u32>,
-        /// Threads of the caller.
-        #[arg(long, default_value_t = 1)]
-        threads: usize,
-    },
-    /// Call set-ups and releases per second.
-    Cps {
-        /// What every bench takes.
-        #[command(flatten)]
-        common: BenchArgs,
-        /// Calls in flight.
-        #[arg(long, default_value_t = 16)]
-        window: usize,
-    },
 }
 
 /// `bot …`

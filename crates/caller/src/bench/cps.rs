@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use offhook_time::Time;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::CallerError;
 use crate::bench::Verdict;
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
+use crate::bench::page::{self, Page, Table, number};
 use crate::call::Stop;
 use crate::clock;
 use crate::g711::Law;
+use crate::histogram::Histogram;
 use crate::line::light::{LightEvent, LightUac};
 use crate::machine::{Machine, MachineWatch, ServerCost, Usage};
 use crate::net::{self, Inbox, Readiness};
@@ -51,6 +55,11 @@ impl CpsOptions {
             seed: 1,
         }
     }
+
+    /// What decides the figures.
+    pub fn parameters(&self) -> Parameters {
+        Parameters::from([("reflector", json!(self.reflector)), ("window", json!(self.window))])
+    }
 }
 
 /// The line that `offhook bench cps --json` prints.
@@ -60,6 +69,8 @@ pub struct CpsReport {
     pub bench: &'static str,
     /// Whom we called.
     pub uri: String,
+    /// What it says that it is.
+    pub server_software: Option<String>,
     /// In flight at once.
     pub window: usize,
     /// The server.
@@ -95,6 +106,10 @@ pub struct CpsFigures {
     pub set_up_ms: Summary,
     /// BYE sent to 200 received.
     pub release_ms: Summary,
+    /// How often a set-up took how long: upper bound in milliseconds and count.
+    pub set_up_distribution: Histogram,
+    /// How long answers lay in our own socket before this caller looked at them.
+    pub own_lag_ms: Summary,
     /// The server's cost while measured.
     pub cost: Option<ServerCost>,
     /// CPU-milliseconds of the server per call.
@@ -115,27 +130,112 @@ pub fn run(options: &CpsOptions, stop: &Stop) -> Result<CpsReport, CallerError> 
             server_pid: None,
             ..options.clone()
         };
-        Some(in_own_thread(&short, Target::parse(&reflector.uri())?, stop)?.0)
+        let (figures, _, _) = in_own_thread(&short, Target::parse(&reflector.uri())?, stop)?;
+        Some(figures)
     } else {
         None
     };
-    let (server, realtime) = in_own_thread(options, target, stop)?;
+    let (server, software, realtime) = in_own_thread(options, target, stop)?;
+    let verdict = Verdict::of_floor(&floor(&server, reflector.as_ref(), options.window));
     Ok(CpsReport {
         bench: "cps",
         uri: options.uri.clone(),
+        server_software: software,
         window: options.window,
-        // Set-up times of a saturated reflector say nothing about the machine; its median does.
-        verdict: Verdict::of(
-            reflector.as_ref().map(|figures| figures.set_up_ms.p50 / options.window as f64),
-            0.0,
-        ),
+        verdict,
         server,
         reflector,
         realtime,
         machine: watch.finish(),
         method: "INVITE, 200, ACK, BYE, 200 over UDP, always the same number in flight; set-up is INVITE sent to 200 \
-                 received; CPU is user and system time of the server's process",
+                 received; own lag is from the kernel's stamp of an answer to our reading it; CPU is user and \
+                 system time of the server's process",
     })
+}
+
+/// The caller must be able to do much more than the server: where a reflector gives no more than this many times the
+/// server's rate, the figures are those of the caller.
+const HEADROOM: f64 = 1.5;
+
+/// Set-up times of a saturated reflector say nothing about the machine; its median does. The caller's own limit is the
+/// rate that it reaches against the reflector.
+fn floor(server: &CpsFigures, reflector: Option<&CpsFigures>, window: usize) -> Vec<FloorCheck> {
+    let Some(reflector) = reflector else { return Vec::new() };
+    let set_up = FloorCheck {
+        name: "reflector_set_up_p50_ms_per_call_in_flight",
+        value: rounded(reflector.set_up_ms.p50 / window.max(1) as f64),
+        limit: super::REFLECTOR_LIMIT_MS,
+    };
+    let share = rounded(server.per_second / reflector.per_second.max(1.0));
+    [set_up, FloorCheck { name: "rate_of_reflectors_rate", value: share, limit: rounded(1.0 / HEADROOM) }]
+        .into()
+}
+
+impl BenchReport for CpsReport {
+    fn bench(&self) -> &'static str {
+        self.bench
+    }
+
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    fn floor(&self) -> Vec<FloorCheck> {
+        floor(&self.server, self.reflector.as_ref(), self.window)
+    }
+
+    fn broken(&self) -> Option<String> {
+        let (failed, first) = (self.server.failed, self.server.failures.first()?);
+        Some(format!("{failed} calls failed, such as: {}", first.0))
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let server = &self.server;
+        let mut figures = vec![
+            Figure::higher("per_second", server.per_second, "/s", 0.0),
+            Figure::lower("set_up_p50_ms", server.set_up_ms.p50, "ms", 0.5),
+            Figure::lower("set_up_p99_ms", server.set_up_ms.p99, "ms", 2.0),
+            Figure::lower("release_p99_ms", server.release_ms.p99, "ms", 2.0),
+            Figure::lower("failed", server.failed as f64, "calls", 0.0),
+        ];
+        let cost = server.cpu_ms_per_call;
+        figures.extend(cost.map(|cost| Figure::lower("cpu_ms_per_call", cost, "ms", 0.02)));
+        figures
+    }
+
+    fn page(&self) -> Page {
+        let server = &self.server;
+        let mut times = Table::of_summaries("milliseconds");
+        times.summary("set-up", &server.set_up_ms);
+        times.summary("release", &server.release_ms);
+        times.summary("own lag", &server.own_lag_ms);
+        if let Some(reflector) = &self.reflector {
+            times.summary("bare reflector, set-up", &reflector.set_up_ms);
+        }
+        let mut failures = Table::new("failed", &["cause", "calls"]);
+        for (cause, count) in &server.failures {
+            failures.row([cause.clone(), count.to_string()]);
+        }
+        let per_call = server.cpu_ms_per_call.map(|ms| format!("{} CPU-ms per call", number(ms)));
+        Page::new()
+            .facts([
+                ("in flight", Some(self.window.to_string())),
+                ("measured", Some(format!("{} s", number(server.measured_s)))),
+                ("set-ups and releases", Some(format!("{} per second", number(server.per_second)))),
+                (
+                    "bare reflector",
+                    self.reflector
+                        .as_ref()
+                        .map(|figures| format!("{} per second", number(figures.per_second))),
+                ),
+                ("completed", Some(format!("{}, {} failed", server.completed, server.failed))),
+                ("sent again", Some(server.retransmissions.to_string())),
+                ("server", server.cost.map(|cost| page::cost(&cost))),
+                ("each", per_call),
+            ])
+            .table(times)
+            .table(failures)
+    }
 }
 
 /// Real-time priority is for a thread that ends, not for whoever called us. Answers whether it was allowed.
@@ -143,11 +243,12 @@ fn in_own_thread(
     options: &CpsOptions,
     target: Target,
     stop: &Stop,
-) -> Result<(CpsFigures, bool), CallerError> {
+) -> Result<(CpsFigures, Option<String>, bool), CallerError> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let realtime = options.realtime && net::become_realtime();
-            Ok((measure(options, target, stop)?, realtime))
+            let (figures, software) = measure(options, target, stop)?;
+            Ok((figures, software, realtime))
         });
         thread
             .join()
@@ -155,7 +256,11 @@ fn in_own_thread(
     })
 }
 
-fn measure(options: &CpsOptions, target: Target, stop: &Stop) -> Result<CpsFigures, CallerError> {
+fn measure(
+    options: &CpsOptions,
+    target: Target,
+    stop: &Stop,
+) -> Result<(CpsFigures, Option<String>), CallerError> {
     let window = options.window.max(1);
     // One socket takes the audio of all calls and drops it.
     let sink = net::udp(target.local_ip(None)?, 1 << 20)?;
@@ -183,12 +288,14 @@ fn measure(options: &CpsOptions, target: Target, stop: &Stop) -> Result<CpsFigur
         if !tally.measuring && now >= measure_from {
             tally = Tally { measuring: true, began: now, ..Tally::default() };
             retransmitted_before = uac.retransmissions();
+            uac.take_own_lag();
             usage = options.server_pid.and_then(Usage::of);
         }
         if ending && tally.ended.is_none() {
             tally.ended = Some(now);
             tally.cost = usage.and_then(|usage| usage.until_now());
             tally.retransmissions = uac.retransmissions() - retransmitted_before;
+            tally.own_lag = uac.take_own_lag();
         }
         let longest = Duration::from_millis(20);
         let wait = uac.poll_timeout().map_or(longest, |at| at.since(now).min(longest));
@@ -216,7 +323,7 @@ fn measure(options: &CpsOptions, target: Target, stop: &Stop) -> Result<CpsFigur
             break;
         }
     }
-    Ok(tally.figures())
+    Ok((tally.figures(), uac.software().map(str::to_owned)))
 }
 
 /// How long calls that are still under way at the end may take.
@@ -231,6 +338,7 @@ struct Tally {
     release_ms: Vec<f64>,
     failures: BTreeMap<String, u64>,
     retransmissions: u64,
+    own_lag: Histogram,
     cost: Option<ServerCost>,
 }
 
@@ -260,6 +368,8 @@ impl Tally {
             failures: self.failures.into_iter().collect(),
             retransmissions: self.retransmissions,
             per_second: if seconds > 0.0 { rounded(completed as f64 / seconds) } else { 0.0 },
+            set_up_distribution: Histogram::of(self.set_up_ms.iter().copied()),
+            own_lag_ms: self.own_lag.summary(),
             set_up_ms: Summary::of(self.set_up_ms),
             release_ms: Summary::of(self.release_ms),
             cpu_ms_per_call: self

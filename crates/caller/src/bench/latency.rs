@@ -4,16 +4,21 @@ use std::time::Duration;
 
 use offhook_time::Time;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::CallerError;
-use crate::bench::Verdict;
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
+use crate::bench::page::{Page, Table, number};
+use crate::bench::{Verdict, floor_of, page};
 use crate::call::Stop;
 use crate::g711::Law;
-use crate::impair::Impairment;
+use crate::histogram::Histogram;
+use crate::impair::{Impaired, Impairment};
 use crate::line::fleet::{self, Fleet, FleetResult};
 use crate::line::worker::Line;
-use crate::listen::Continuity;
+use crate::listen::{Continuity, Playout};
 use crate::machine::{Machine, MachineWatch, ServerCost};
+use crate::mos::MosEstimate;
 use crate::probe::{FrameDelay, Heard, ProbeReport, locate, report};
 use crate::reflector::Reflector;
 use crate::statistics::{Summary, rounded};
@@ -61,6 +66,17 @@ impl LatencyOptions {
             seed: 1,
         }
     }
+
+    /// What decides the figures.
+    pub fn parameters(&self) -> Parameters {
+        Parameters::from([
+            ("calls", json!(self.calls)),
+            ("impaired_for_s", json!(self.impaired_for.map(|time| time.as_secs_f64()))),
+            ("impairment", json!(self.impairment.filter(|bad| !bad.is_none()))),
+            ("law", json!(format!("{:?}", self.law))),
+            ("reflector", json!(self.reflector)),
+        ])
+    }
 }
 
 /// The line that `offhook bench latency --json` prints.
@@ -70,6 +86,8 @@ pub struct LatencyReport {
     pub bench: &'static str,
     /// Whom we called.
     pub uri: String,
+    /// What it says that it is.
+    pub server_software: Option<String>,
     /// Calls at once.
     pub calls: usize,
     /// Seconds measured.
@@ -88,8 +106,16 @@ pub struct LatencyReport {
     pub less_reflector_p50_ms: Option<f64>,
     /// See above.
     pub less_reflector_p99_ms: Option<f64>,
-    /// What happened to our packets.
+    /// How often which added round trip came: upper bound in milliseconds and count.
+    pub distribution: Histogram,
+    /// The same of the reflector.
+    pub reflector_distribution: Option<Histogram>,
+    /// What a listener at the end of the echoed path would say, as if all of it, there and back, were one way.
+    pub quality: Option<MosEstimate>,
+    /// How bad the line was made.
     pub impairment: Option<Impairment>,
+    /// What that did to packets, before the measurement too.
+    pub impaired: Impaired,
     /// From the end of the impairment until the delay of every call stays within 5 ms of where it settles (the median
     /// of its last second).
     pub recovered_after_ms: Option<f64>,
@@ -120,7 +146,8 @@ const RECOVERED_WITHIN_MS: f64 = 5.0;
 pub fn run(options: &LatencyOptions, stop: &Stop) -> Result<LatencyReport, CallerError> {
     let watch = MachineWatch::start();
     let target = Target::parse(&options.uri)?;
-    let reflector = if options.reflector { Some(through_reflector(options, &target, stop)?) } else { None };
+    let floor = if options.reflector { Some(through_reflector(options, &target, stop)?) } else { None };
+    let reflector = floor.as_deref().map(report);
     let fleet = fleet(options, target);
     let result = fleet::run(&fleet, stop)?;
     if result.lines.is_empty() || !result.failures.is_empty() {
@@ -129,20 +156,26 @@ pub fn run(options: &LatencyOptions, stop: &Stop) -> Result<LatencyReport, Calle
     }
     let delays: Vec<Vec<Located>> =
         result.lines.iter().map(|line| locate_line(line, &result.signal)).collect();
-    let all = report(&delays.iter().flatten().map(|found| found.delay).collect::<Vec<_>>());
+    let frames: Vec<Option<FrameDelay>> = delays.iter().flatten().map(|found| found.delay).collect();
+    let all = report(&frames);
     let each_call: Vec<ProbeReport> = delays.iter().map(|call| report_of(call)).collect();
     let own = result.own_lateness_ms();
     let less = |own: f64, of: fn(&Summary) -> f64| reflector.as_ref().map(|r| rounded(own - of(&r.added_ms)));
     Ok(LatencyReport {
         bench: "latency",
         uri: options.uri.clone(),
+        server_software: result.software.clone(),
         calls: result.lines.len(),
         measured_s: rounded(result.window.as_secs_f64()),
         worst_call_p99_ms: each_call.iter().map(|call| call.added_ms.p99).fold(0.0, f64::max),
         rtp: worst_stream(&result),
         less_reflector_p50_ms: less(all.added_ms.p50, |summary| summary.p50),
         less_reflector_p99_ms: less(all.added_ms.p99, |summary| summary.p99),
+        distribution: distribution(&frames),
+        reflector_distribution: floor.as_deref().map(distribution),
+        quality: quality(&delays),
         impairment: options.impairment,
+        impaired: result.impaired(),
         recovered_after_ms: result.clean_from.and_then(|clean_from| recovered_after(&delays, clean_from)),
         own_lateness_ms: own,
         realtime: result.realtime,
@@ -150,7 +183,9 @@ pub fn run(options: &LatencyOptions, stop: &Stop) -> Result<LatencyReport, Calle
         verdict: Verdict::of(reflector.as_ref().map(|reflector| reflector.added_ms.p99), own.p99),
         machine: watch.finish(),
         method: "each 20 ms frame of never-repeating noise is found again in the returned audio by correlation; \
-                 added = when it could be played less when its packet left; an instant echo is 0",
+                 added = when it could be played less when its packet left; an instant echo is 0; MOS is the \
+                 narrowband E-model (ITU-T G.107) of the whole path there and back as if it were one way: added round \
+                 trip, a packet and a listener's buffer of 60 ms as delay, damaged and later frames as loss",
         all,
         each_call,
         reflector,
@@ -181,20 +216,112 @@ fn through_reflector(
     options: &LatencyOptions,
     target: &Target,
     stop: &Stop,
-) -> Result<ProbeReport, CallerError> {
+) -> Result<Vec<Option<FrameDelay>>, CallerError> {
     let reflector = Reflector::start(target.local_ip(None)?, options.realtime)?;
     let clean = LatencyOptions { impairment: None, impaired_for: None, server_pid: None, ..options.clone() };
     let mut fleet = fleet(&clean, Target::parse(&reflector.uri())?);
     fleet.settle = Duration::from_millis(200);
     fleet.hold = options.measure.min(Duration::from_secs(3));
     let result = fleet::run(&fleet, stop)?;
-    let delays: Vec<_> = result
-        .lines
-        .iter()
-        .flat_map(|line| locate_line(line, &result.signal))
-        .map(|found| found.delay)
-        .collect();
-    Ok(report(&delays))
+    let delays = result.lines.iter().flat_map(|line| locate_line(line, &result.signal));
+    Ok(delays.map(|found| found.delay).collect())
+}
+
+fn distribution(frames: &[Option<FrameDelay>]) -> Histogram {
+    Histogram::of(frames.iter().flatten().map(|frame| frame.delay_ms))
+}
+
+/// Each call's frames against its own best, together; the way is as long as the best of them on average.
+fn quality(calls: &[Vec<Located>]) -> Option<MosEstimate> {
+    let best_of =
+        |call: &[Located]| call.iter().filter_map(|found| Some(found.delay?.delay_ms)).min_by(f64::total_cmp);
+    let (mut played, mut best, mut heard) = (Playout::default(), 0.0, 0.0f64);
+    for call in calls {
+        let earliest = best_of(call);
+        best += earliest.unwrap_or(0.0);
+        heard += f64::from(u8::from(earliest.is_some()));
+        let late = |found: &Located| Some(found.delay?.delay_ms - earliest?);
+        played = played.and(Playout::of(call.iter().map(late)));
+    }
+    played.estimate(best / heard.max(1.0))
+}
+
+impl BenchReport for LatencyReport {
+    fn bench(&self) -> &'static str {
+        self.bench
+    }
+
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    fn floor(&self) -> Vec<FloorCheck> {
+        let reflector = self.reflector.as_ref().map(|reflector| reflector.added_ms.p99);
+        floor_of(reflector, self.own_lateness_ms.p99)
+    }
+
+    fn broken(&self) -> Option<String> {
+        None
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let damaged = 100.0 * self.all.damaged as f64 / self.all.frames.max(1) as f64;
+        let mut figures = vec![
+            Figure::lower(
+                "added_p50_ms",
+                self.less_reflector_p50_ms.unwrap_or(self.all.added_ms.p50),
+                "ms",
+                0.5,
+            ),
+            Figure::lower(
+                "added_p99_ms",
+                self.less_reflector_p99_ms.unwrap_or(self.all.added_ms.p99),
+                "ms",
+                1.0,
+            ),
+            Figure::lower("added_p99_9_ms", self.all.added_ms.p99_9, "ms", 2.0),
+            Figure::lower("worst_call_p99_ms", self.worst_call_p99_ms, "ms", 1.0),
+            Figure::lower("damaged_percent", rounded(damaged), "%", 0.5),
+        ];
+        figures.extend(self.quality.map(|quality| Figure::higher("mos", quality.mos, "", 0.05)));
+        figures
+            .extend(self.recovered_after_ms.map(|ms| Figure::lower("recovered_after_ms", ms, "ms", 200.0)));
+        figures.extend(
+            self.server.map(|cost| Figure::lower("server_cpu_percent", cost.cpu_percent(), "%", 0.5)),
+        );
+        figures
+    }
+
+    fn page(&self) -> Page {
+        let mut delays = Table::of_summaries("milliseconds");
+        delays.summary("added round trip", &self.all.added_ms);
+        if let Some(reflector) = &self.reflector {
+            delays.summary("bare reflector", &reflector.added_ms);
+        }
+        delays.summary("own lateness", &self.own_lateness_ms);
+        let ms = |figure: Option<f64>| figure.map(|ms| format!("{} ms", number(ms)));
+        let less = self.less_reflector_p50_ms.zip(self.less_reflector_p99_ms);
+        Page::new()
+            .facts([
+                ("calls at once", Some(self.calls.to_string())),
+                ("measured", Some(format!("{} s", number(self.measured_s)))),
+                (
+                    "less the reflector",
+                    less.map(|(p50, p99)| format!("p50 {} ms, p99 {} ms", number(p50), number(p99))),
+                ),
+                ("worst call's p99", ms(Some(self.worst_call_p99_ms))),
+                ("frames damaged", Some(format!("{} of {}", self.all.damaged, self.all.frames))),
+                ("delay slipped", Some(format!("{} times", self.all.slips))),
+                ("clean again after", ms(self.recovered_after_ms)),
+                ("echoed path", self.quality.map(|quality| page::mos(&quality))),
+                (
+                    "line",
+                    self.impairment.filter(|bad| !bad.is_none()).map(|bad| page::line(&bad, &self.impaired)),
+                ),
+                ("server", self.server.map(|cost| page::cost(&cost))),
+            ])
+            .table(delays)
+    }
 }
 
 /// A frame, when it left, and what became of it.
@@ -257,6 +384,22 @@ fn recovered_after(calls: &[Vec<Located>], clean_from: Time) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_quality_is_that_of_each_call_against_its_own_best() {
+        let frame = |delay_ms: Option<f64>| Located {
+            left: Time::ZERO,
+            delay: delay_ms.map(|delay_ms| FrameDelay { delay_ms, correlation: 1.0 }),
+        };
+        let near: Vec<Located> = (0..50).map(|_| frame(Some(10.0))).collect();
+        // As far as 30 ms is, nothing of it is late; one frame of 100 never comes.
+        let far: Vec<Located> = (0..50).map(|n| frame((n != 7).then_some(30.0))).collect();
+
+        let quality = quality(&[near, far]).unwrap();
+
+        assert_eq!((quality.delay_ms, quality.loss_percent, quality.burst_ratio), (100.0, 1.0, 1.0));
+        assert_eq!(super::quality(&[]), None);
+    }
 
     #[test]
     fn recovery_is_the_last_frame_that_was_still_away() {

@@ -1,14 +1,24 @@
 //! `offhook bench`: latency, load and call set-ups per second, each beside a bare reflector in the same run.
 //!
 //! A noisy machine is told apart from a slow server by [`Verdict`]; see [`latency`], [`load`] and [`cps`].
-//! [`repeat`] says what of several runs is luck.
+//! [`repeat`] says what of several runs is luck. What all have in common stands in [`frame`]: a new bench implements
+//! [`frame::BenchReport`] and has text, JSON, comparison and exit code.
 
+pub mod bargein;
+pub mod baseline;
 pub mod cps;
+pub mod frame;
+pub mod knee;
 pub mod latency;
 pub mod load;
+pub mod page;
+mod prompt;
 pub mod repeat;
+pub mod turns;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::bench::frame::FloorCheck;
 
 /// The reflector's p99 above which the machine, not the server, decides the figures.
 pub const REFLECTOR_LIMIT_MS: f64 = 1.0;
@@ -16,7 +26,7 @@ pub const REFLECTOR_LIMIT_MS: f64 = 1.0;
 pub const OWN_LIMIT_MS: f64 = 0.5;
 
 /// Whether the figures can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Reflector and caller were on time.
@@ -26,14 +36,20 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Judges by what machine and caller themselves cost.
+    pub fn of_floor(floor: &[FloorCheck]) -> Self {
+        if floor.iter().any(FloorCheck::is_broken) { Verdict::MachineTooNoisy } else { Verdict::Measured }
+    }
+
     /// Judges by the reflector's p99 (where it ran) and by how late our own packets left (p99).
     pub fn of(reflector_p99_ms: Option<f64>, own_p99_ms: f64) -> Self {
-        if reflector_p99_ms.is_some_and(|p99| p99 > REFLECTOR_LIMIT_MS) || own_p99_ms > OWN_LIMIT_MS {
-            Verdict::MachineTooNoisy
-        } else {
-            Verdict::Measured
-        }
+        Verdict::of_floor(&floor_of(reflector_p99_ms, own_p99_ms))
     }
+}
+
+/// The reflector's p99, where it ran, and ours.
+pub fn floor_of(reflector_p99_ms: Option<f64>, own_p99_ms: f64) -> Vec<FloorCheck> {
+    reflector_p99_ms.map(FloorCheck::reflector).into_iter().chain([FloorCheck::own(own_p99_ms)]).collect()
 }
 
 /// A report as one line of JSON.

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::CallerError;
 use crate::bench::Verdict;
+use crate::bench::frame::{BenchReport, Figure, FloorCheck};
 use crate::bench::latency::{self, LatencyOptions, LatencyReport};
+use crate::bench::page::{Page, Table, number};
 use crate::call::Stop;
 use crate::statistics::{Summary, rounded};
 
@@ -88,6 +90,66 @@ fn summed_up(uri: String, each: Vec<LatencyReport>) -> RepeatReport {
         reflector_p99_ms: spread(&|run| run.reflector.as_ref().map_or(0.0, |r| r.added_ms.p99)),
         verdict: if good == 0 { Verdict::MachineTooNoisy } else { Verdict::Measured },
         each,
+    }
+}
+
+impl BenchReport for RepeatReport {
+    fn bench(&self) -> &'static str {
+        self.bench
+    }
+
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// The floor of the best run: where that is spoiled, all are.
+    fn floor(&self) -> Vec<FloorCheck> {
+        let best = self.each.iter().find(|run| run.verdict == Verdict::Measured).or(self.each.first());
+        best.map(BenchReport::floor).unwrap_or_default()
+    }
+
+    fn broken(&self) -> Option<String> {
+        None
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let mos = self.each.iter().filter_map(|run| run.quality).map(|quality| quality.mos);
+        let mos = mos.min_by(f64::total_cmp);
+        let mut figures = vec![
+            Figure::lower("added_p50_ms", self.p50_ms.median, "ms", 0.5),
+            Figure::lower("added_p99_ms", self.p99_ms.median, "ms", 1.0),
+            Figure::lower("worst_call_p99_ms", self.worst_call_p99_ms.median, "ms", 1.0),
+            Figure::lower("damaged_percent", self.damaged_percent.median, "%", 0.5),
+        ];
+        figures.extend(mos.map(|mos| Figure::higher("worst_mos", mos, "", 0.05)));
+        let recovered = self.recovered_after_ms;
+        figures.extend(recovered.map(|ms| Figure::lower("recovered_after_ms", ms.median, "ms", 200.0)));
+        figures
+    }
+
+    fn page(&self) -> Page {
+        let mut table = Table::new("over the runs", &["", "median", "worst"]);
+        let rows = [
+            ("added round trip, p50, ms", Some(self.p50_ms)),
+            ("added round trip, p99, ms", Some(self.p99_ms)),
+            ("worst call's p99, ms", Some(self.worst_call_p99_ms)),
+            ("clean again after, ms", self.recovered_after_ms),
+            ("frames damaged, %", Some(self.damaged_percent)),
+            ("bare reflector, p99, ms", Some(self.reflector_p99_ms)),
+        ];
+        for (name, spread) in rows {
+            if let Some(spread) = spread {
+                table.row([name.to_owned(), number(spread.median), number(spread.worst)]);
+            }
+        }
+        let runs = format!("{}, {} spoiled by the machine", self.runs, self.spoiled);
+        let page = Page::new().facts([("runs", Some(runs))]).table(table);
+        let last = self.each.last().map(BenchReport::page).unwrap_or_default();
+        page.line("the last run").then(last)
+    }
+
+    fn verdict(&self) -> Verdict {
+        self.verdict
     }
 }
 

@@ -10,7 +10,7 @@ use crate::CallerError;
 use crate::call::Stop;
 use crate::clock;
 use crate::g711::Law;
-use crate::impair::{Impairer, Impairment};
+use crate::impair::{Direction, ImpairCounters, Impaired, Impairer, Impairment};
 use crate::line::light::{LightEvent, LightUac};
 use crate::line::worker::{Command, Line, Measured, Worker};
 use crate::machine::{ServerCost, Usage};
@@ -74,9 +74,20 @@ pub(crate) struct FleetResult {
     pub own_cost: Option<ServerCost>,
     /// Whether all workers ran at real-time priority.
     pub realtime: bool,
+    /// What the far side says that it is.
+    pub software: Option<String>,
 }
 
 impl FleetResult {
+    /// What happened to packets on bad lines, from the first of a call to its last.
+    pub fn impaired(&self) -> Impaired {
+        let sum = |of: fn(&Line) -> Option<&Impairer>| {
+            let counters = self.lines.iter().filter_map(of).map(Impairer::counters);
+            counters.reduce(ImpairCounters::and)
+        };
+        Impaired { out: sum(|line| line.impairer.as_ref()), back: sum(|line| line.impairer_in.as_ref()) }
+    }
+
     /// How late our packets left, over all lines.
     pub fn own_lateness_ms(&self) -> Summary {
         Summary::of(self.lines.iter().flat_map(Line::own_lateness_ms).map(f64::from))
@@ -181,7 +192,7 @@ impl Running {
                 match event {
                     LightEvent::Answered { slot, remote: Some(remote), .. } => {
                         ended += 1;
-                        self.connect(fleet, slot, remote)?;
+                        self.connect(fleet, slot, remote);
                     }
                     LightEvent::Answered { slot, remote: None, .. } => {
                         ended += 1;
@@ -201,16 +212,19 @@ impl Running {
     }
 
     /// The call talks from here on.
-    fn connect(&mut self, fleet: &Fleet, slot: usize, remote: sdp::Remote) -> Result<(), CallerError> {
+    fn connect(&mut self, fleet: &Fleet, slot: usize, remote: sdp::Remote) {
         self.up[slot] = true;
-        let Some(socket) = self.sockets[slot].take() else { return Ok(()) };
+        let Some(socket) = self.sockets[slot].take() else { return };
         let mut randomness = Randomness::new(Seed::from_number(fleet.seed ^ ((slot as u64 + 1) << 20)));
         let at = randomness.below((self.encoded.len() / FRAME) as u64) as usize * FRAME;
-        let mut line = Line::new(socket, remote.address, slot, remote.law, Arc::clone(&self.encoded), at)?;
+        let mut line = Line::new(socket, remote.address, slot, remote.law, Arc::clone(&self.encoded), at);
         line.keep = fleet.keep;
-        line.impairer = fleet.impairment.map(|impairment| Impairer::new(impairment, randomness.next_u64()));
+        // Always both draws: the accidents of one way do not depend on whether the other is impaired.
+        let (out, back) = (randomness.next_u64(), randomness.next_u64());
+        let bad = |is_bad: fn(Direction) -> bool| fleet.impairment.filter(|bad| is_bad(bad.direction));
+        line.impairer = bad(Direction::is_out).map(|impairment| Impairer::new(impairment, out));
+        line.impairer_in = bad(Direction::is_in).map(|impairment| Impairer::new(impairment, back));
         self.workers[slot % self.workers.len()].tell(Command::Add(Box::new(line)));
-        Ok(())
     }
 
     /// Only answers what comes, for this long.
@@ -283,7 +297,9 @@ impl Running {
     }
 
     fn finish(self) -> Result<FleetResult, CallerError> {
-        let mut result = FleetResult { realtime: true, signal: self.signal, ..FleetResult::default() };
+        let software = self.uac.software().map(str::to_owned);
+        let mut result =
+            FleetResult { realtime: true, signal: self.signal, software, ..FleetResult::default() };
         for worker in self.workers {
             let Measured { lines, realtime } = worker.finish()?;
             result.lines.extend(lines);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use offhook_time::Time;
 
 use crate::CallerError;
+use crate::histogram::Histogram;
 use crate::line::text::Text;
 use crate::net::{self, Inbox};
 use crate::sdp;
@@ -66,6 +67,8 @@ pub(crate) struct LightUac {
     calls: Vec<Call>,
     timers: BinaryHeap<Reverse<(Time, usize, u64)>>,
     retransmissions: u64,
+    software: Option<String>,
+    own_lag: Histogram,
     /// Taken out while what it received is handled.
     inbox: Option<Inbox>,
 }
@@ -118,6 +121,8 @@ impl LightUac {
             calls: (0..slots).map(|_| Call::default()).collect(),
             timers: BinaryHeap::new(),
             retransmissions: 0,
+            software: None,
+            own_lag: Histogram::default(),
             inbox: Some(Inbox::new(32, 8_192)),
         })
     }
@@ -130,6 +135,16 @@ impl LightUac {
     /// Requests that had to be sent again.
     pub fn retransmissions(&self) -> u64 {
         self.retransmissions
+    }
+
+    /// What the far side says that it is, from its first answer (RFC 3261 §20.35, §20.41).
+    pub fn software(&self) -> Option<&str> {
+        self.software.as_deref().filter(|software| !software.is_empty())
+    }
+
+    /// How long messages lay in our socket before we looked at them, in milliseconds, since the last call of this.
+    pub fn take_own_lag(&mut self) -> Histogram {
+        std::mem::take(&mut self.own_lag)
     }
 
     /// Calls from a free slot, offering `offer`.
@@ -165,6 +180,7 @@ impl LightUac {
         let Some(mut inbox) = self.inbox.take() else { return };
         let socket = Arc::clone(&self.socket);
         let mut handle = |bytes: &[u8], from: SocketAddr, at: Time| {
+            self.own_lag.record(crate::clock::now().since(at).as_secs_f64() * 1000.0);
             if let Some(text) = Text::parse(bytes) {
                 match text.status() {
                     Some(status) => events.extend(self.handle_response(&text, status, at)),
@@ -225,6 +241,10 @@ impl LightUac {
     fn handle_response(&mut self, text: &Text<'_>, status: u16, now: Time) -> Option<LightEvent> {
         let slot = self.slot_of(text)?;
         let is_invite = text.header("CSeq", "")?.ends_with("INVITE");
+        if self.software.is_none() && status >= 200 {
+            let named = text.header("Server", "").or_else(|| text.header("User-Agent", ""));
+            self.software = Some(named.unwrap_or_default().to_owned());
+        }
         let (local, prefix) = (self.local, &self.prefix);
         let call = self.calls.get_mut(slot)?;
         match (call.state, is_invite, status) {

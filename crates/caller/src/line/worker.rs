@@ -27,8 +27,10 @@ pub(crate) const TICKS_PER_PACKET: u64 = 20;
 /// One line: an RTP socket, what it says, what it hears.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// Where it sends from; connected to the far side.
+    /// Where it sends from. Not connected: a far side with several addresses may answer from another one than it named.
     pub socket: Arc<UdpSocket>,
+    /// Where it sends to.
+    remote: SocketAddr,
     /// Which tick of 20 it sends on.
     pub phase: u64,
     /// How it encodes.
@@ -39,6 +41,8 @@ pub(crate) struct Line {
     pub at: usize,
     /// What happens to its packets on their way.
     pub impairer: Option<Impairer>,
+    /// What happens to theirs on their way to us.
+    pub impairer_in: Option<Impairer>,
     /// Whether departures and everything heard are kept.
     pub keep: bool,
     /// When each packet left (before the impairment), where kept.
@@ -65,15 +69,16 @@ impl Line {
         law: Law,
         signal: Arc<Vec<u8>>,
         at: usize,
-    ) -> Result<Line, CallerError> {
-        socket.connect(remote).map_err(CallerError::io("connecting an RTP socket"))?;
-        Ok(Line {
+    ) -> Line {
+        Line {
             socket: Arc::new(socket),
+            remote,
             phase: number as u64 % TICKS_PER_PACKET,
             law,
             signal,
             at,
             impairer: None,
+            impairer_in: None,
             keep: false,
             left: Vec::new(),
             said: Vec::new(),
@@ -83,7 +88,7 @@ impl Line {
             sequence: number as u16,
             timestamp: number as u32 * 7919,
             ssrc: 0x0ff_0000 + number as u32,
-        })
+        }
     }
 
     fn begin_window(&mut self) {
@@ -126,7 +131,7 @@ impl Line {
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
         match &mut self.impairer {
             Some(line) => line.push(packet, now),
-            None => transmit(&self.socket, packet),
+            None => transmit(&self.socket, self.remote, packet),
         }
         self.behind_ms.push(now.since(due).as_secs_f32() * 1000.0);
     }
@@ -134,12 +139,27 @@ impl Line {
     fn flush(&mut self, now: Time) {
         if let Some(line) = &mut self.impairer {
             while let Some(packet) = line.pop(now) {
-                transmit(&self.socket, &packet);
+                transmit(&self.socket, self.remote, &packet);
             }
+        }
+        while let Some((arrived, bytes)) = self.impairer_in.as_mut().and_then(|line| line.pop_arrival(now)) {
+            self.handle_packet(&bytes, arrived);
         }
     }
 
-    /// What arrived on the line's socket.
+    /// What the kernel received at `arrived`: it has reached us, or enters the bad line on its way.
+    fn handle_datagram(&mut self, bytes: &[u8], arrived: Time) {
+        match &mut self.impairer_in {
+            Some(line) => line.push(bytes, arrived),
+            None => self.handle_packet(bytes, arrived),
+        }
+    }
+
+    fn is_impaired(&self) -> bool {
+        self.impairer.is_some() || self.impairer_in.is_some()
+    }
+
+    /// What reached us.
     fn handle_packet(&mut self, bytes: &[u8], arrived: Time) {
         let Some(packet) = Packet::parse(bytes) else { return };
         if packet.payload_type != self.law.payload_type() {
@@ -230,8 +250,9 @@ fn run(commands: &Receiver<Command>, realtime: bool) -> Result<Measured, CallerE
                 Command::BeginWindow => measured.lines.iter_mut().for_each(Line::begin_window),
                 Command::EndWindow => sending = false,
                 Command::Impair(impairment) => {
-                    for impairer in measured.lines.iter_mut().filter_map(|line| line.impairer.as_mut()) {
-                        impairer.set(impairment);
+                    for line in &mut measured.lines {
+                        let both = [&mut line.impairer, &mut line.impairer_in];
+                        both.into_iter().flatten().for_each(|impairer| impairer.set(impairment));
                     }
                 }
                 Command::Finish => return Ok(measured),
@@ -244,7 +265,7 @@ fn run(commands: &Receiver<Command>, realtime: bool) -> Result<Measured, CallerE
         for line in measured.lines.iter_mut().filter(|line| line.phase == phase) {
             line.send(&mut packet, due);
         }
-        for line in measured.lines.iter_mut().filter(|line| line.impairer.is_some()) {
+        for line in measured.lines.iter_mut().filter(|line| line.is_impaired()) {
             line.flush(clock::now());
         }
         ready.clear();
@@ -253,13 +274,40 @@ fn run(commands: &Receiver<Command>, realtime: bool) -> Result<Measured, CallerE
             if let Some(line) = measured.lines.get_mut(*line) {
                 // One batch: where more waits, the socket is ready again at the next tick.
                 let socket = Arc::clone(&line.socket);
-                inbox.receive(&socket, |bytes, _, arrived| line.handle_packet(bytes, arrived));
+                inbox.receive(&socket, |bytes, _, arrived| line.handle_datagram(bytes, arrived));
             }
         }
     }
 }
 
-fn transmit(socket: &UdpSocket, packet: &[u8]) {
+fn transmit(socket: &UdpSocket, remote: SocketAddr, packet: &[u8]) {
     // A datagram that the kernel does not take is lost, as on any network; the far side's count shows it.
-    let _ = socket.send(packet);
+    let _ = socket.send_to(packet, remote);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// baresip and other servers of many addresses name one of them and answer from another.
+    #[test]
+    fn a_far_side_that_answers_from_another_address_than_it_named_is_heard() {
+        let far = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+        let named = SocketAddr::from(([127, 0, 0, 2], far.local_addr().unwrap().port()));
+        let socket = net::udp([127, 0, 0, 1].into(), 0).unwrap();
+        let line = Line::new(socket, named, 0, Law::Mu, Arc::new(vec![0; FRAME]), 0);
+        let worker = Worker::start(false).unwrap();
+        worker.tell(Command::Add(Box::new(line)));
+
+        let answer = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        for _ in 0..5 {
+            let mut packet = [0; 2048];
+            let (length, from) = far.recv_from(&mut packet).unwrap();
+            answer.send_to(&packet[..length], from).unwrap();
+        }
+        clock::sleep_until(clock::now() + Duration::from_millis(20));
+        let measured = worker.finish().unwrap();
+
+        assert!(measured.lines[0].meter.finish().packets >= 4);
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use offhook_time::Time;
 use serde::Serialize;
 
+use crate::listen::playout::Playout;
 use crate::statistics::{Summary, rounded};
 
 /// One received packet of audio.
@@ -77,8 +78,12 @@ pub struct ContinuityMeter {
     counts: Continuity,
     /// Arrival less RTP time in milliseconds, each relative to the first packet of its stream.
     transits: Vec<f32>,
-    /// Where in `transits` the current stream begins, and the lateness of those before.
+    /// The sequence number of each of these, less that of the stream's first packet.
+    places: Vec<i32>,
+    /// The lateness of the streams before.
     finished: Vec<f32>,
+    /// What a listener would have heard of them.
+    played: Playout,
 }
 
 #[derive(Clone, Debug)]
@@ -151,6 +156,8 @@ impl ContinuityMeter {
         stream.jitter += ((transit - stream.last_transit).abs() - stream.jitter) / 16.0;
         stream.last_transit = transit;
         self.transits.push(transit as f32);
+        let place = if step > 0 { stream.highest } else { stream.highest + step };
+        self.places.push((place - i64::from(stream.first.sequence)) as i32);
         true
     }
 
@@ -166,6 +173,11 @@ impl ContinuityMeter {
         report
     }
 
+    /// What a listener with a fixed jitter buffer would have heard, each stream against its own best.
+    pub fn playout(&self) -> Playout {
+        self.played.and(playout_of(&self.places, &self.transits))
+    }
+
     /// Lateness of every packet in milliseconds, each stream against its own best.
     pub fn lateness(&self) -> Vec<f32> {
         let mut lateness = self.finished.clone();
@@ -175,9 +187,11 @@ impl ContinuityMeter {
 
     fn begin(&mut self, packet: RtpSeen) {
         self.counts.ssrc_changes += u64::from(self.stream.is_some());
-        let transits = std::mem::take(&mut self.transits);
+        let (transits, places) = (std::mem::take(&mut self.transits), std::mem::take(&mut self.places));
         self.finished.extend(lateness_of(&transits));
+        self.played = self.played.and(playout_of(&places, &transits));
         self.transits.push(0.0);
+        self.places.push(0);
         self.stream = Some(Stream {
             first: packet,
             last_arrived: packet.arrived,
@@ -202,6 +216,23 @@ impl Stream {
 fn lateness_of(transits: &[f32]) -> Vec<f32> {
     let best = transits.iter().copied().fold(f32::INFINITY, f32::min);
     transits.iter().map(|transit| transit - best).collect()
+}
+
+/// A stream that jumps further than this is another one: an hour of packets.
+const LONGEST_JUMP: usize = 180_000;
+
+fn playout_of(places: &[i32], transits: &[f32]) -> Playout {
+    let (Some(&first), Some(&last)) = (places.iter().min(), places.iter().max()) else {
+        return Playout::default();
+    };
+    let length = (i64::from(last) - i64::from(first)) as usize + 1;
+    let mut played = vec![None; length.min(places.len() + LONGEST_JUMP)];
+    for (place, late) in places.iter().zip(lateness_of(transits)) {
+        if let Some(slot) = played.get_mut((i64::from(*place) - i64::from(first)) as usize) {
+            *slot = Some(f64::from(late));
+        }
+    }
+    Playout::of(played)
 }
 
 fn histogram(lateness: &[f32]) -> Vec<LatenessBucket> {
@@ -280,6 +311,22 @@ mod tests {
 
         assert_eq!((found.max_gap_ms, found.gaps_over_40_ms), (50.0, 1));
         assert_eq!(found.lost, 0);
+    }
+
+    #[test]
+    fn a_listener_misses_what_is_lost_and_what_is_too_late() {
+        let mut meter = ContinuityMeter::new();
+        // 3 and 4 never come, 7 comes after its successor and 70 ms late, 9 only after its successor.
+        let order = [(0, 0), (1, 0), (2, 0), (5, 0), (6, 0), (8, 0), (7, 70), (10, 0), (9, 25), (11, 0)];
+        for (number, late) in order {
+            meter.push(packet(number, late));
+        }
+
+        assert_eq!(meter.playout(), Playout { expected: 12, missing: 3, bursts: 2 });
+        let mut other = packet(50, 0);
+        other.ssrc = 8;
+        meter.push(other);
+        assert_eq!(meter.playout(), Playout { expected: 13, missing: 3, bursts: 2 });
     }
 
     #[test]

@@ -6,11 +6,13 @@
 mod continuity;
 mod edges;
 mod far;
+mod playout;
 mod turns;
 mod utterances;
 
 pub use continuity::{Continuity, ContinuityMeter, LatenessBucket, RtpSeen};
 pub use edges::{Loudness, speech};
 pub use far::{FarSpeech, Segment, VOICED_RMS, rms};
+pub use playout::{LISTENER_BUFFER_MS, Playout};
 pub use turns::{BargeIn, Spoken, Turn, TurnLedger, ledger};
 pub use utterances::{Utterance, split, trim};
