@@ -226,6 +226,7 @@ impl Stage<'_> {
     }
 
     fn perform(&mut self, output: Output) {
+        self.tally.note(&output, self.now);
         match output {
             Output::Fact(fact) => self.fact(fact),
             Output::Media(command) => self.to_media.push_back(command),

@@ -16,6 +16,7 @@ use offhook_journal::bundle::{Bundle, OutputBody};
 use offhook_time::Half;
 use serde::Serialize;
 
+use crate::compare::{Levels, Tally};
 use crate::{CallHead, Changes, Departure, HeadError, decode_fact};
 use stage::Stage;
 
@@ -61,6 +62,12 @@ pub struct PlayReport {
     pub played: CallRecord,
     /// The event log now.
     pub facts: Vec<Fact>,
+    /// What was used of engines now.
+    #[serde(skip)]
+    pub(crate) tally: Tally,
+    /// How loud the bot was now.
+    #[serde(skip)]
+    pub(crate) sent: Levels,
 }
 
 impl PlayReport {

@@ -15,6 +15,7 @@ use super::known::{Ear, Known};
 use super::leave::Due;
 use super::script::{Scripted, Told};
 use super::{Beyond, PlayReport, is_end};
+use crate::compare::{Levels, Tally};
 use crate::place::Places;
 use crate::report::since;
 use crate::verify::Collected;
@@ -72,6 +73,10 @@ pub(super) struct Stage<'a> {
     ran: Ran,
     places: Places,
     facts: Vec<Fact>,
+    /// What was used of engines so far.
+    pub tally: Tally,
+    /// How loud the bot was.
+    sent: Levels,
     has_requests: bool,
     cut: bool,
 }
@@ -127,6 +132,8 @@ impl<'a> Stage<'a> {
             ran: [0; 2],
             places: Places::of(bundle),
             facts: Vec::new(),
+            tally: Tally::default(),
+            sent: Levels::default(),
             has_requests,
             cut: bundle.end().is_none(),
         })
@@ -287,6 +294,7 @@ impl<'a> Stage<'a> {
                         self.outputs.push_back(output);
                         continue;
                     }
+                    self.tally.note(&output, step.now);
                     self.note_asked(&output);
                 }
             }
@@ -353,6 +361,9 @@ impl<'a> Stage<'a> {
         let mut collected = Collected::default();
         let media = &mut self.media;
         input.with_input(|input| media.handle(input, &mut collected, now));
+        for (_, _, bytes) in collected.packets.iter().filter(|(rtcp, ..)| !rtcp) {
+            self.sent.rtp(since(now, self.opened_at), bytes);
+        }
         collected.events
     }
 
@@ -404,6 +415,8 @@ impl<'a> Stage<'a> {
             recorded,
             played,
             facts: self.facts,
+            tally: self.tally,
+            sent: self.sent,
         }
     }
 }
