@@ -96,6 +96,17 @@ impl Histogram {
         }
     }
 
+    /// The mean, to the histogram's resolution; 0 of nothing.
+    pub fn mean(&self) -> f64 {
+        self.counts.as_ref().map_or(0.0, |counts| rounded(counts.mean() / 1000.0))
+    }
+
+    /// Value in milliseconds and count of every bucket that has any, as fine as they were counted.
+    pub fn fine_buckets(&self) -> Vec<(f64, u64)> {
+        let recorded = self.counts.iter().flat_map(Hdr::iter_recorded);
+        recorded.map(|step| (step.value_iterated_to() as f64 / 1000.0, step.count_at_value())).collect()
+    }
+
     /// Value in milliseconds and count of every bucket that has any, coarsened to some twenty per factor of ten: enough
     /// for a plot, and short.
     pub fn buckets(&self) -> Vec<(f64, u64)> {

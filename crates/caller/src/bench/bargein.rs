@@ -444,6 +444,14 @@ impl BenchReport for BargeInReport {
         &self.uri
     }
 
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
     fn floor(&self) -> Vec<FloorCheck> {
         floor_of(self.reflector_ms.map(|floor| floor.p99), self.own_lateness_ms.p99)
     }

@@ -11,6 +11,7 @@ use crate::CallerError;
 use crate::bench::Verdict;
 use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
 use crate::bench::page::{self, Page, Table, number};
+use crate::bench::plot::Plot;
 use crate::call::Stop;
 use crate::clock;
 use crate::g711::Law;
@@ -180,6 +181,14 @@ impl BenchReport for CpsReport {
         &self.uri
     }
 
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
     fn floor(&self) -> Vec<FloorCheck> {
         floor(&self.server, self.reflector.as_ref(), self.window)
     }
@@ -201,6 +210,11 @@ impl BenchReport for CpsReport {
         let cost = server.cpu_ms_per_call;
         figures.extend(cost.map(|cost| Figure::lower("cpu_ms_per_call", cost, "ms", 0.02)));
         figures
+    }
+
+    fn plots(&self) -> Vec<Plot> {
+        let reflector = self.reflector.as_ref().map(|figures| &figures.set_up_distribution);
+        vec![Plot::milliseconds("set-up", &self.server.set_up_distribution, reflector)]
     }
 
     fn page(&self) -> Page {

@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::bench::Verdict;
 use crate::bench::baseline::Comparison;
 use crate::bench::page::Page;
+use crate::bench::plot::Plot;
 use crate::clock;
+use crate::machine::Machine;
 
 /// What a run was asked for, by name: two runs are comparable where these are equal. The address is not among them:
 /// the same bench against two servers is what a comparison is for.
@@ -32,6 +34,14 @@ pub trait BenchReport: Serialize {
     fn figures(&self) -> Vec<Figure>;
     /// The report for people.
     fn page(&self) -> Page;
+    /// Where it ran.
+    fn machine(&self) -> &Machine;
+    /// How it was measured, in one sentence.
+    fn method(&self) -> &'static str;
+    /// What of it is worth drawing.
+    fn plots(&self) -> Vec<Plot> {
+        Vec::new()
+    }
     /// Whether to believe the figures: by default whether [`floor`](BenchReport::floor) holds.
     fn verdict(&self) -> Verdict {
         Verdict::of_floor(&self.floor())

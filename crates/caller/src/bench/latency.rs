@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::CallerError;
 use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
 use crate::bench::page::{Page, Table, number};
+use crate::bench::plot::Plot;
 use crate::bench::{Verdict, floor_of, page};
 use crate::call::Stop;
 use crate::g711::Law;
@@ -255,6 +256,14 @@ impl BenchReport for LatencyReport {
         &self.uri
     }
 
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
     fn floor(&self) -> Vec<FloorCheck> {
         let reflector = self.reflector.as_ref().map(|reflector| reflector.added_ms.p99);
         floor_of(reflector, self.own_lateness_ms.p99)
@@ -290,6 +299,11 @@ impl BenchReport for LatencyReport {
             self.server.map(|cost| Figure::lower("server_cpu_percent", cost.cpu_percent(), "%", 0.5)),
         );
         figures
+    }
+
+    fn plots(&self) -> Vec<Plot> {
+        let reflector = self.reflector_distribution.as_ref();
+        vec![Plot::milliseconds("added round trip", &self.distribution, reflector)]
     }
 
     fn page(&self) -> Page {

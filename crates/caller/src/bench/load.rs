@@ -9,6 +9,7 @@ use crate::CallerError;
 use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
 use crate::bench::knee::{self, Knee, Search, Try};
 use crate::bench::page::{self, Page, Table, number};
+use crate::bench::plot::{Line, Plot, Whose};
 use crate::bench::{OWN_LIMIT_MS, Verdict, floor_of};
 use crate::call::Stop;
 use crate::g711::Law;
@@ -465,6 +466,14 @@ impl BenchReport for LoadReport {
         &self.uri
     }
 
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
     fn floor(&self) -> Vec<FloorCheck> {
         let own = decisive(&self.steps, self.most_calls).map_or(0.0, |step| step.own_lateness_ms.p99);
         floor_of(self.reflector.as_ref().map(|step| step.lateness_ms.p99), own)
@@ -497,6 +506,42 @@ impl BenchReport for LoadReport {
         figures.extend(cpu.map(|cpu| Figure::lower("cpu_ms_per_call_second", cpu, "ms", 0.05)));
         figures.extend(step.kib_per_call.map(|kib| Figure::lower("kib_per_call", kib, "KiB", 4.0)));
         figures
+    }
+
+    fn plots(&self) -> Vec<Plot> {
+        let Some(step) = decisive(&self.steps, self.most_calls) else { return Vec::new() };
+        let reflector = self.reflector.as_ref().map(|step| &step.distribution);
+        let mut plots = vec![Plot::milliseconds("lateness of packets", &step.distribution, reflector)];
+        if self.search.is_some() {
+            let mut steps: Vec<&LoadStep> = self.steps.iter().collect();
+            steps.sort_by_key(|step| step.calls);
+            let line = |name: &str, whose, of: &dyn Fn(&LoadStep) -> Option<f64>| {
+                Line::of(name, whose, steps.iter().filter_map(|step| Some((step.calls as f64, of(step)?))))
+            };
+            let percentile = self.limits.percentile;
+            plots.push(Plot::Lines {
+                title: "lateness over calls",
+                x: ("calls at once", ""),
+                y: ("lateness", "ms"),
+                series: vec![
+                    line(percentile.name(), Whose::Server, &|step| Some(percentile.of(&step.lateness_ms))),
+                    line("this caller's own p99", Whose::Other, &|step| Some(step.own_lateness_ms.p99)),
+                ],
+                marks: vec![("limit".to_owned(), self.limits.lateness_ms)],
+            });
+            plots.push(Plot::Lines {
+                title: "CPU over calls",
+                x: ("calls at once", ""),
+                y: ("per call-second", "ms"),
+                series: vec![
+                    line("server", Whose::Server, &|step| step.cpu_ms_per_call_second),
+                    line("application", Whose::Other, &|step| step.application_ms_per_call_second),
+                    line("caller", Whose::Other, &|step| step.caller_ms_per_call_second),
+                ],
+                marks: Vec::new(),
+            });
+        }
+        plots
     }
 
     fn page(&self) -> Page {

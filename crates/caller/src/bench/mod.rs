@@ -12,6 +12,7 @@ pub mod knee;
 pub mod latency;
 pub mod load;
 pub mod page;
+pub mod plot;
 mod prompt;
 pub mod repeat;
 pub mod turns;

@@ -7,7 +7,9 @@ use crate::bench::Verdict;
 use crate::bench::frame::{BenchReport, Figure, FloorCheck};
 use crate::bench::latency::{self, LatencyOptions, LatencyReport};
 use crate::bench::page::{Page, Table, number};
+use crate::bench::plot::{Plot, Whose};
 use crate::call::Stop;
+use crate::machine::Machine;
 use crate::statistics::{Summary, rounded};
 
 /// The line that `offhook bench latency --repeat N --json` prints.
@@ -35,6 +37,10 @@ pub struct RepeatReport {
     pub reflector_p99_ms: Spread,
     /// `machine_too_noisy` where every run was spoiled.
     pub verdict: Verdict,
+    /// Where the last one ran.
+    pub machine: Machine,
+    /// How each was measured, in one sentence.
+    pub method: &'static str,
     /// The runs themselves.
     pub each: Vec<LatencyReport>,
 }
@@ -66,10 +72,13 @@ pub fn run(options: &LatencyOptions, times: usize, stop: &Stop) -> Result<Repeat
         let options = LatencyOptions { seed: options.seed.wrapping_add(number), ..options.clone() };
         each.push(latency::run(&options, stop)?);
     }
-    Ok(summed_up(options.uri.clone(), each))
+    let Some(last) = each.last().cloned() else {
+        return Err(CallerError::CannotMeasure("no run was made".to_owned()));
+    };
+    Ok(summed_up(last, each))
 }
 
-fn summed_up(uri: String, each: Vec<LatencyReport>) -> RepeatReport {
+fn summed_up(last: LatencyReport, each: Vec<LatencyReport>) -> RepeatReport {
     let is_good = |run: &&LatencyReport| run.verdict == Verdict::Measured;
     let good = each.iter().filter(is_good).count();
     let counted: Vec<&LatencyReport> = each.iter().filter(|run| good == 0 || is_good(run)).collect();
@@ -77,7 +86,9 @@ fn summed_up(uri: String, each: Vec<LatencyReport>) -> RepeatReport {
     let recovered: Option<Vec<f64>> = counted.iter().map(|run| run.recovered_after_ms).collect();
     RepeatReport {
         bench: "latency",
-        uri,
+        uri: last.uri,
+        machine: last.machine,
+        method: last.method,
         runs: each.len(),
         spoiled: each.len() - good,
         p50_ms: spread(&|run| run.less_reflector_p50_ms.unwrap_or(run.all.added_ms.p50)),
@@ -100,6 +111,14 @@ impl BenchReport for RepeatReport {
 
     fn uri(&self) -> &str {
         &self.uri
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn method(&self) -> &'static str {
+        self.method
     }
 
     /// The floor of the best run: where that is spoiled, all are.
@@ -125,6 +144,20 @@ impl BenchReport for RepeatReport {
         let recovered = self.recovered_after_ms;
         figures.extend(recovered.map(|ms| Figure::lower("recovered_after_ms", ms.median, "ms", 200.0)));
         figures
+    }
+
+    fn plots(&self) -> Vec<Plot> {
+        let runs = self.each.iter().enumerate();
+        let of = runs.map(|(n, run)| {
+            let whose = if n == 0 { Whose::Server } else { Whose::Other };
+            (format!("run {}", n + 1), whose, run.distribution.clone())
+        });
+        vec![Plot::Distributions {
+            title: "added round trip",
+            unit: "ms",
+            of: of.collect(),
+            marks: Vec::new(),
+        }]
     }
 
     fn page(&self) -> Page {

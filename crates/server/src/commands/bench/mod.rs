@@ -40,10 +40,10 @@ fn measure(command: BenchCommand) -> anyhow::Result<ExitCode> {
             };
             let output = Output::begin("latency", &common.frame, options.parameters())?;
             match times {
-                0 | 1 => output.finish(&latency::run(&options, &output.stop)?, |report| &report.machine),
+                0 | 1 => output.finish(&latency::run(&options, &output.stop)?),
                 _ => {
                     let report = repeat::run(&options, times, &output.stop)?;
-                    output.finish(&report, |report| &report.each[0].machine)
+                    output.finish(&report)
                 }
             }
         }
@@ -72,7 +72,7 @@ fn measure(command: BenchCommand) -> anyhow::Result<ExitCode> {
                 ..cps::CpsOptions::to(common.uri.clone())
             };
             let output = Output::begin("cps", &common.frame, options.parameters())?;
-            output.finish(&cps::run(&options, &output.stop)?, |report| &report.machine)
+            output.finish(&cps::run(&options, &output.stop)?)
         }
     }
 }
@@ -95,5 +95,5 @@ fn run_load(common: &BenchArgs, size: load::LoadSize, args: &LoadArgs) -> anyhow
         load::LoadSize::Knee(_) => "knee",
     };
     let output = Output::begin(bench, &common.frame, options.parameters())?;
-    output.finish(&load::run(&options, &output.stop)?, |report| &report.machine)
+    output.finish(&load::run(&options, &output.stop)?)
 }

@@ -9,7 +9,6 @@ use offhook_caller::bench::frame::{BenchReport, Document, Ending, Parameters, Ru
 use offhook_caller::bench::json_line;
 use offhook_caller::bench::page::{Page, number};
 use offhook_caller::call::Stop;
-use offhook_caller::machine::Machine;
 
 use crate::cli::bench::FrameArgs;
 
@@ -32,20 +31,21 @@ impl<'a> Output<'a> {
     }
 
     /// Tells what came of it.
-    pub fn finish<R: BenchReport>(
-        &self,
-        report: &R,
-        machine: impl Fn(&R) -> &Machine,
-    ) -> anyhow::Result<ExitCode> {
+    pub fn finish(&self, report: &impl BenchReport) -> anyhow::Result<ExitCode> {
         let run = Run { interrupted: self.stop.is_raised(), ..self.run.clone() };
-        let machine = machine(report);
         let comparison = self.baseline.as_ref().zip(self.args.baseline.as_deref()).map(|(baseline, file)| {
-            baseline.compare(file, &report.figures(), report.uri(), Some(machine), self.args.tolerance)
+            baseline.compare(
+                file,
+                &report.figures(),
+                report.uri(),
+                Some(report.machine()),
+                self.args.tolerance,
+            )
         });
         if self.args.json {
             println!("{}", json_line(&Document::of(report, &run, comparison.as_ref())));
         } else {
-            print!("{}", text(report, &run, machine, comparison.as_ref()));
+            print!("{}", text(report, &run, comparison.as_ref()));
         }
         Ok(ExitCode::from(Ending::of(report, comparison.as_ref()).exit_code()))
     }
@@ -67,7 +67,8 @@ fn quoted(word: &str) -> String {
 }
 
 /// For people: the verdict first, then the figures, where it ran and how it was measured last.
-fn text<R: BenchReport>(report: &R, run: &Run, machine: &Machine, comparison: Option<&Comparison>) -> Page {
+fn text(report: &impl BenchReport, run: &Run, comparison: Option<&Comparison>) -> Page {
+    let machine = report.machine();
     let ending = match Ending::of(report, comparison) {
         Ending::Measured => "measured".to_owned(),
         Ending::Spoiled => "SPOILED by the machine or this caller: says nothing about the server".to_owned(),
@@ -105,6 +106,7 @@ fn text<R: BenchReport>(report: &R, run: &Run, machine: &Machine, comparison: Op
                 number(machine.steal_percent)
             )),
         ),
+        ("method", Some(report.method().to_owned())),
         ("measured by", Some(format!("offhook {}, seed {}", run.offhook, run.seed))),
         ("command", Some(run.command_line.clone())),
     ])

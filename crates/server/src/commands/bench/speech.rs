@@ -31,7 +31,7 @@ pub(super) fn turns(args: &TurnsArgs) -> anyhow::Result<ExitCode> {
         ..turns::TurnsOptions::to(args.uri.clone(), Vec::new())
     };
     let output = Output::begin("turns", &args.frame, options.parameters())?;
-    output.finish(&turns::run(&options, &output.stop)?, |report| &report.machine)
+    output.finish(&turns::run(&options, &output.stop)?)
 }
 
 pub(super) fn bargein(args: &BargeInArgs) -> anyhow::Result<ExitCode> {
@@ -59,7 +59,7 @@ pub(super) fn bargein(args: &BargeInArgs) -> anyhow::Result<ExitCode> {
         ..bargein::BargeInOptions::to(args.uri.clone(), speech.concat())
     };
     let output = Output::begin("bargein", &args.frame, options.parameters())?;
-    output.finish(&bargein::run(&options, &output.stop)?, |report| &report.machine)
+    output.finish(&bargein::run(&options, &output.stop)?)
 }
 
 /// A WAV, or those of a folder by their names.
