@@ -180,7 +180,8 @@ function plot(spec) {
   frame.tabIndex = 0;
   frame.setAttribute("aria-label", spec.name + ": arrow keys read values");
   frame.setAttribute("role", "group");
-  new ResizeObserver(() => { if (Math.abs(frame.clientWidth - width) > 1) draw(); }).observe(frame);
+  // In the next frame: what resizes within its own notification is an error to a browser.
+  new ResizeObserver(() => requestAnimationFrame(() => { if (frame.clientWidth && Math.abs(frame.clientWidth - width) > 1) draw(); })).observe(frame);
   draw();
   return host;
 }

@@ -8,10 +8,21 @@ mod common;
 use std::error::Error;
 use std::path::PathBuf;
 
+use offhook_report::{CompareOptions, compare_html};
+
 #[allow(clippy::disallowed_methods, reason = "an example may ask how it was started")]
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("which folder?")?);
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("bench.html"), common::bench_page().html())?;
+    // A day of a call centre, ten thousand turns, one endless call, and nothing.
+    for (name, calls, turns) in
+        [("compare", 60, 9), ("calls-1000", 1_000, 10), ("turns-10000", 1, 10_000), ("empty", 0, 0)]
+    {
+        let options =
+            CompareOptions { made: Some("2026-11-21 12:50 UTC".to_owned()), ..CompareOptions::default() };
+        let page = compare_html(&common::comparison(calls, turns), &options);
+        std::fs::write(folder.join(name).with_extension("html"), page)?;
+    }
     Ok(())
 }

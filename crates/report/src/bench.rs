@@ -13,7 +13,11 @@ mod thin;
 const KIND: Kind = Kind {
     name: "bench",
     css: include_str!("../assets/bench.css"),
-    js: &[include_str!("../assets/plot.js"), include_str!("../assets/bench.js")],
+    js: &[
+        include_str!("../assets/plot.js"),
+        include_str!("../assets/distribution.js"),
+        include_str!("../assets/bench.js"),
+    ],
 };
 
 /// The longest distribution or series that is kept as it is.

@@ -1,11 +1,13 @@
 //! Pages to look at, and what a test reads out of a page.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 use sha2::{Digest, Sha256};
 
 mod bench_sample;
+mod compare_sample;
 
 pub use bench_sample::bench_page;
+pub use compare_sample::{HOSTILE, comparison};
 
 /// The data block of a page.
 pub fn data_of(html: &str) -> serde_json::Value {
