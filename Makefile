@@ -1,7 +1,7 @@
 # The two commands are `make demo` and `make test`. CARGO_TARGET_DIR and CARGO_BUILD_JOBS are honoured.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test fmt lint lines deny doc bench bench-instructions clean-data
+.PHONY: help setup build demo test fmt lint lines deny doc test-faults bench bench-foreign bench-instructions clean-data
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: ## places a real call to the sample bot, then waits for yours (DEMO_ONCE=1
 test: ## the gate: everything that must hold before a change goes in
 	@scripts/test.sh
 
+test-faults: ## plants twenty faults, one after the other, and asks whether replay notices each (in make test too)
+	@scripts/test.sh faults
+
 fmt: ## formats all code
 	cargo fmt --all
 
@@ -37,6 +40,9 @@ doc: ## builds the documentation of all crates, target/doc
 
 bench: ## measures a release server, the table of benches/README.md (quiet machine, about 12 minutes)
 	@scripts/bench.sh
+
+bench-foreign: ## measures other SIP servers of Debian beside ours (installs them; quiet machine, about 6 minutes)
+	@scripts/bench-foreign.sh
 
 bench-instructions: ## counts instructions and compares with benches/instructions.json
 	@scripts/instructions.sh

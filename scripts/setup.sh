@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, and nothing else. Silent where nothing is.
 #
-#   scripts/setup.sh [GROUP...]      groups: build run test count; without one: build run test
+#   scripts/setup.sh [GROUP...]      groups: build run test count foreign; without one: build run test
 #
 # Works as root or with a sudo that asks no password; asks nothing itself.
 set -euo pipefail
@@ -18,6 +18,11 @@ test  | baresip-core       | a foreign softphone calls us
 test  | tshark             | a foreign reader judges our packets and call bundles
 test  | strace             | shows that media workers wait for no lock
 count | valgrind           | counts instructions for make bench-instructions
+foreign | sip-tester       | SIPp returns what it hears, for make bench-foreign
+foreign | baresip-core     | a softphone that does
+foreign | kamailio         | a SIP proxy, and
+foreign | rtpengine-daemon | its media relay
+foreign | python3          | prints the table
 '
 
 main() {
@@ -25,7 +30,7 @@ main() {
     local wanted missing=() group package purpose
     wanted=" $* "
     for group in "$@"; do
-        grep -q "^$group  *|" <<<"$packages" || die "there is no group '$group' (build run test count)"
+        grep -q "^$group  *|" <<<"$packages" || die "there is no group '$group' (build run test count foreign)"
     done
     [ "$wanted" = " run " ] || command -v cargo >/dev/null ||
         die "cargo is missing: install Rust $(rust_version) or newer first, see rust-lang.org"
