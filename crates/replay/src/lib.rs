@@ -7,12 +7,15 @@
 
 mod changes;
 pub mod compare;
+pub mod encounter;
 pub mod foreign;
 mod head;
 mod output;
 mod place;
 mod recorder;
 mod report;
+mod surroundings;
+mod transcript;
 mod verify;
 mod what_if;
 mod wording;
@@ -22,5 +25,7 @@ pub use head::{CallHead, ControlHead, HEAD_VERSION, HeadError, Origin, RoleHead}
 pub use output::{EncodedOutput, decode_fact, decode_output, encode_fact};
 pub use recorder::Recorder;
 pub use report::{Departure, HalfReport, Report};
+pub use surroundings::{Act, Answer, Answered, Asked, Heard, Line, Surroundings, Talker, Who};
+pub use transcript::{Transcript, TranscriptError, TranscriptLine};
 pub use verify::{sent_again, verify};
 pub use what_if::{Beyond, PlayError, PlayReport, play};

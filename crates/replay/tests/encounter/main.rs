@@ -1,0 +1,5 @@
+//! Callers whom others recorded meet bots, in virtual time.
+
+mod around;
+mod recorded;
+mod talking;
