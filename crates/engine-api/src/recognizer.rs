@@ -32,6 +32,12 @@ pub trait Recognizer: Send {
     /// Takes the next 20 ms. Must not block: an engine that falls behind drops its oldest audio and says so.
     fn push_audio(&mut self, frame: &Frame);
 
+    /// How many frames may be pushed now without any being dropped. A live call never asks; a driver that is faster than
+    /// real time waits for room.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+
     /// Our own end of turn: give the final result now. Exactly one [`RecognizerEvent::Final`],
     /// [`RecognizerEvent::NoMatch`] or [`RecognizerEvent::Failed`] follows.
     fn finish_utterance(&mut self);

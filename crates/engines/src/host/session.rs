@@ -95,6 +95,11 @@ impl Recognizer for RecognizerSession {
         self.pre_roll.push_back(*frame);
     }
 
+    /// While nobody speaks frames stay here. Room for the frames from before the onset is kept.
+    fn room(&self) -> usize {
+        if self.speaking { AUDIO_FRAMES.saturating_sub(self.audio.len()) } else { AUDIO_FRAMES }
+    }
+
     fn finish_utterance(&mut self) {
         self.speaking = false;
         if let Err(error) = self.place.order(Order::Finish { session: self.id, at: self.next }) {
