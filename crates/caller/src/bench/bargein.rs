@@ -13,11 +13,13 @@ use serde_json::json;
 use crate::CallerError;
 use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
 use crate::bench::page::{Page, Table, number};
+use crate::bench::plot::Plot;
 use crate::bench::prompt::{self, Prompt, Reaction};
 use crate::bench::turns::{nobody_answered, through_reflector, told};
 use crate::bench::{Verdict, floor_of};
 use crate::call::Stop;
 use crate::g711::Law;
+use crate::histogram::Histogram;
 use crate::impair::Impairment;
 use crate::machine::{Machine, MachineWatch, ServerCost};
 use crate::statistics::{Summary, rounded};
@@ -150,7 +152,7 @@ pub struct BargeInReport {
 }
 
 /// What speaking into a prompt did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Stops {
     /// Calls that spoke into the prompt.
     pub tried: u64,
@@ -158,6 +160,8 @@ pub struct Stops {
     pub stopped: u64,
     /// From the caller's first packet of speech to the bot's last audible one.
     pub stop_ms: Summary,
+    /// How often which of these times came: upper bound in milliseconds and count.
+    pub distribution: Histogram,
     /// Stops that took longer than expected.
     pub late: u64,
     /// The bot talked on until the prompt's own next pause.
@@ -388,6 +392,7 @@ fn stops(
     }
     found.tried = each.iter().map(|(tried, _)| tried).sum();
     found.stopped = all.len() as u64;
+    found.distribution = Histogram::of(all.iter().copied());
     found.stop_ms = Summary::of(all);
     found.answer_ms = Summary::of(answers);
     let figures = each.into_iter().zip(moments).map(|((tried, stopped), at_ms)| MomentFigures {
@@ -482,6 +487,10 @@ impl BenchReport for BargeInReport {
             figures.push(Figure::lower("false_pauses_percent", percent(noise.pauses, noise.tried), "%", 0.0));
         }
         figures
+    }
+
+    fn plots(&self) -> Vec<Plot> {
+        vec![Plot::milliseconds("from speech to silence", &self.speech.distribution, None)]
     }
 
     fn page(&self) -> Page {

@@ -10,10 +10,12 @@ use serde_json::json;
 use crate::CallerError;
 use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
 use crate::bench::page::{Page, Table, number};
+use crate::bench::plot::Plot;
 use crate::bench::{Verdict, floor_of};
 use crate::call::Stop;
 use crate::call::director::Patience;
 use crate::g711::Law;
+use crate::histogram::Histogram;
 use crate::impair::Impairment;
 use crate::line::fleet::{self, Fleet};
 use crate::listen::{self, Turn};
@@ -128,6 +130,8 @@ pub struct TurnsReport {
     pub turns: u64,
     /// The silence between the caller's last packet of speech and the bot's first audible one.
     pub answer_ms: Summary,
+    /// How often which of these silences came: upper bound in milliseconds and count.
+    pub distribution: Histogram,
     /// Utterances that got no answer.
     pub unanswered: u64,
     /// Utterances into which they talked: no silence to be measured.
@@ -256,6 +260,7 @@ pub fn run(options: &TurnsOptions, stop: &Stop) -> Result<TurnsReport, CallerErr
         hung_up: result.hung_up,
         turns: tally.each.iter().map(|utterance| utterance.said).sum(),
         answer_ms: Summary::of(tally.answers.iter().map(|turn| turn.answer_ms)),
+        distribution: Histogram::of(tally.answers.iter().map(|turn| turn.answer_ms)),
         unanswered: tally.each.iter().map(|utterance| utterance.unanswered).sum(),
         cut_in: tally.cut_in,
         overlapped: tally.overlapped,
@@ -478,11 +483,15 @@ impl BenchReport for TurnsReport {
         ]
     }
 
+    fn plots(&self) -> Vec<Plot> {
+        vec![Plot::milliseconds("silence after an utterance", &self.distribution, None)]
+    }
+
     fn page(&self) -> Page {
         let count = |count: u64| (count > 0).then(|| count.to_string());
         let mut silences = Table::of_summaries("silence after each utterance, ms");
         silences.summary("all", &self.answer_ms);
-        for utterance in &self.each_utterance {
+        for utterance in self.each_utterance.iter().filter(|utterance| utterance.said > 0) {
             silences.summary(&utterance.text, &utterance.answer_ms);
         }
         let mut others = Table::of_summaries("other times, ms");
