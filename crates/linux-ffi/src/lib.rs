@@ -18,4 +18,4 @@ pub use process::{
     set_realtime_priority,
 };
 pub use socket::{bind_port_pair, report_icmp_errors, set_dscp};
-pub use stamp::{StampClock, monotonic_nanos};
+pub use stamp::{StampClock, clock_is_synchronised, monotonic_nanos};

@@ -35,6 +35,18 @@ impl StampClock {
     }
 }
 
+/// Whether the wall clock follows a time server, as far as the kernel was told.
+///
+/// # Errors
+/// What the kernel says.
+pub fn clock_is_synchronised() -> std::io::Result<bool> {
+    // SAFETY: all fields of a timex are numbers, for which zero is a value; `modes: 0` asks and changes nothing.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: `state` is a valid timex that outlives the call.
+    let verdict = unsafe { libc::adjtimex(&mut state) };
+    if verdict < 0 { Err(std::io::Error::last_os_error()) } else { Ok(state.status & libc::STA_UNSYNC == 0) }
+}
+
 fn read_clock(clock: libc::clockid_t) -> u64 {
     let mut spec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `spec` is a valid timespec that outlives the call; both clocks exist on every Linux.

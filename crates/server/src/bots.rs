@@ -80,13 +80,11 @@ impl Bots {
 
     /// What is not wrong in the file, but will be where it is used: transfers that cannot succeed, a key that is not here.
     pub fn notes(&self, config: &Config) -> Vec<String> {
-        let is_used =
-            |name: &str| self.own.contains(name) || config.routes.iter().any(|route| route.bot == name);
         let mut notes = Vec::new();
         if let Some(why) = config.api_key.as_ref().and_then(|key| key.reveal().err()) {
             notes.push(format!("api.key: {why} here: the server will not start without it"));
         }
-        for (name, bot) in self.files.iter().filter(|(name, _)| is_used(name)) {
+        for (name, bot) in self.used(config) {
             for (target, uri) in bot.targets() {
                 // One of the configuration replaces the bot's own, and was checked when it was read.
                 match uri.filter(|_| !config.targets.contains_key(target)) {
@@ -105,6 +103,13 @@ impl Bots {
             }
         }
         notes
+    }
+
+    /// Those of the folder, and the samples that a route names.
+    pub fn used(&self, config: &Config) -> impl Iterator<Item = (&str, &Arc<Bot>)> {
+        let is_used =
+            |name: &str| self.own.contains(name) || config.routes.iter().any(|route| route.bot == name);
+        self.files.iter().map(|(name, bot)| (name.as_str(), bot)).filter(move |(name, _)| is_used(name))
     }
 
     /// Who takes a call for the bot `name`.

@@ -24,11 +24,12 @@ pub struct Cli {
 pub enum Command {
     /// Runs the server.
     Serve(ServeArgs),
-    /// Checks network, credentials, parameters and services, and says what to do.
+    /// Checks network, credentials, parameters and services, in this order, and says what to do. Takes the options of
+    /// `serve`; changes nothing. Exit code 0: nothing to set right; 1: something is.
     Doctor {
-        /// Configuration file; built-in defaults without it.
-        #[arg(long)]
-        config: Option<PathBuf>,
+        /// What the server is started with.
+        #[command(flatten)]
+        serve: ServeArgs,
         /// One line of JSON.
         #[arg(long)]
         json: bool,

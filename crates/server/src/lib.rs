@@ -19,6 +19,8 @@
 //! | orders to recognizers | `speech/recognizers.rs` | control waits |
 //! | facts to storage | `storage/thread.rs` | new calls get 503 from half full on; at last control waits |
 //! | workers and control to the recorder | `recorder/media_tap.rs`, `recorder/control_tap.rs` | the record is dropped, the bundle shows the gap |
+//! | spans to the collector of traces | `trace/mod.rs` | the span is dropped and counted |
+//! | SIP messages to the HEP server | `hep/tap.rs` | the message is dropped and counted |
 //! | events to a subscriber | `api/events.rs` | it is cut off with a close frame, never left with a hole |
 //! | bridge, both ways | `engines::websocket` | see PROTOCOL.md |
 //! | orders to engine processes | `engines::host` | the order is refused, the call goes on without its result |
@@ -34,6 +36,7 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod entropy;
+pub mod hep;
 pub mod metrics_help;
 pub mod metrics_text;
 pub mod panics;
@@ -43,4 +46,5 @@ pub mod speech;
 pub mod storage;
 pub mod threads;
 pub mod tools;
+pub mod trace;
 pub mod worker;

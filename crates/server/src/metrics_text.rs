@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use crate::api::EventHub;
 use crate::control::{ControlHandle, Snapshot};
+use crate::hep::HepStats;
 use crate::recorder::RecorderStats;
 use crate::speech::RecognizerHandle;
 use crate::storage::Storage;
+use crate::trace::TraceStats;
 use crate::worker::{BOUNDS_US, SpeechUplink, WorkerHandle};
 
 /// What is looked at.
@@ -28,6 +30,10 @@ pub struct Parts<'a> {
     pub events: &'a EventHub,
     /// The recorder.
     pub recording: &'a RecorderStats,
+    /// The export of traces.
+    pub traces: &'a TraceStats,
+    /// The copies of SIP messages.
+    pub hep: &'a HepStats,
 }
 
 /// All of it, in the text format of Prometheus.
@@ -36,12 +42,18 @@ pub fn render(parts: &Parts<'_>) -> String {
     // Writing to a String cannot fail.
     let _ = write(&mut text, parts)
         .and_then(|()| write_queues(&mut text, parts))
-        .and_then(|()| write_recording(&mut text, parts.recording));
+        .and_then(|()| write_counters(&mut text, &parts.recording.all()))
+        .and_then(|()| write_counters(&mut text, &parts.traces.all()))
+        .and_then(|()| write_counters(&mut text, &parts.hep.all()));
     text
 }
 
-fn write_recording(text: &mut String, recording: &RecorderStats) -> std::fmt::Result {
-    for (name, kind, help, value) in recording.all() {
+/// Name, type, help and value of each.
+fn write_counters(
+    text: &mut String,
+    counters: &[(&'static str, &'static str, &'static str, u64)],
+) -> std::fmt::Result {
+    for (name, kind, help, value) in counters {
         writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;
     }
     Ok(())

@@ -18,11 +18,13 @@ use crate::api::{ApiKey, ApiState, EventHub, Readiness, router};
 use crate::bots::Bots;
 use crate::cli::ServeArgs;
 use crate::config::{Config, RtpRange};
-use crate::control::{self, ControlConfig, ControlDoor, ControlHandle, SipSockets, ToControl};
+use crate::control::{self, CALLS_PER_WORKER, ControlConfig, ControlDoor, ControlHandle, SipSockets, ToControl};
+use crate::hep::{Hep, HepStats, HepTap};
 use crate::recorder::{Janitor, Recorder, RecorderStats, Retention};
 use crate::speech::{Engines, Missing, RecognizerHandle, spawn_recognizers};
 use crate::storage::Storage;
 use crate::tools::Tools;
+use crate::trace::{Exporter, TraceStats, Tracer};
 use crate::worker::{self, SpeechUplink, ToWorker, WayBack, WorkerConfig, WorkerHandle};
 
 /// Events that may wait for control, of all workers together.
@@ -30,9 +32,6 @@ const EVENTS: usize = 1 << 16;
 
 /// Messages that may wait for one worker.
 const MESSAGES: usize = 1 << 14;
-
-/// Calls that a worker takes memory for at the start, and so the most that it is given.
-const CALLS_PER_WORKER: usize = 4096;
 
 /// An engine that has not told by then is slow, not missing.
 const ENGINE_TELLS_WITHIN: Duration = Duration::from_secs(60);
@@ -133,7 +132,16 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let janitor = Janitor::start(config.data.clone(), retention, Arc::clone(&recording))
         .context("the thread that removes old bundles")?;
     let recorder = start_recorder(&config, &recording)?;
-    let around = Around { storage: &storage, recorder: recorder.as_ref(), readiness: &readiness };
+    let (traces, copies) = (Arc::new(TraceStats::default()), Arc::new(HepStats::default()));
+    let exporter = Exporter::start(&config.trace, Arc::clone(&traces), runtime.handle())?;
+    let hep = Hep::start(&config.hep, Arc::clone(&copies))?;
+    let around = Around {
+        storage: &storage,
+        recorder: recorder.as_ref(),
+        readiness: &readiness,
+        tracer: exporter.as_ref().map(|exporter| &exporter.tracer),
+        hep: hep.as_ref().map(|hep| &hep.tap),
+    };
     let server = start_parts(args, &config, bots, sockets, around, runtime.handle())?;
     let state = ApiState {
         control: server.control.clone(),
@@ -146,6 +154,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         heard: Arc::clone(&server.heard),
         recognizers: server.recognizers.clone(),
         recording,
+        traces,
+        hep: copies,
         data: config.data.clone(),
     };
     let api = listener.local_addr().context("the API's address")?;
@@ -157,6 +167,12 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     server.stop();
     if let Some(recorder) = recorder {
         recorder.stop();
+    }
+    if let Some(hep) = hep {
+        hep.stop();
+    }
+    if let Some(exporter) = exporter {
+        exporter.stop(runtime.handle());
     }
     drop(janitor);
     http.abort();
@@ -185,6 +201,8 @@ struct Around<'a> {
     storage: &'a Storage,
     recorder: Option<&'a Recorder>,
     readiness: &'a Arc<Readiness>,
+    tracer: Option<&'a Tracer>,
+    hep: Option<&'a HepTap>,
 }
 
 /// `None` where no call is to be recorded.
@@ -204,7 +222,7 @@ fn start_parts(
     around: Around<'_>,
     runtime: &tokio::runtime::Handle,
 ) -> anyhow::Result<Server> {
-    let Around { storage, recorder, readiness } = around;
+    let Around { storage, recorder, readiness, tracer, hep } = around;
     let program = std::env::current_exe().context("this program's own path")?;
     if config.realtime == Some(true) {
         require_realtime()?;
@@ -261,6 +279,8 @@ fn start_parts(
         storage: storage.clone(),
         events: events.clone(),
         tap: recorder.map(|recorder| recorder.tap.clone()),
+        hep: hep.cloned(),
+        tracer: tracer.cloned(),
         allow_planted_panics: args.allow_planted_panics,
         calls_per_worker: CALLS_PER_WORKER,
     };

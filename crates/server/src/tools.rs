@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use offhook_conversation::{ToolAnswer, ToolCall, ToolFailure};
+use offhook_call_control::TRACEPARENT;
+use offhook_conversation::{ToolAnswer, ToolCall, ToolFailure, ToolSecret};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -40,12 +41,23 @@ impl Tools {
         tool: ToolCall,
         done: impl FnOnce(Result<ToolAnswer, ToolFailure>) + Send + 'static,
     ) {
+        self.run_in_trace(call, tool, None, done);
+    }
+
+    /// [`run`](Self::run), telling the tool of the trace that it is asked in. A `traceparent` of the bot's own wins.
+    pub fn run_in_trace(
+        &self,
+        call: u64,
+        tool: ToolCall,
+        traceparent: Option<String>,
+        done: impl FnOnce(Result<ToolAnswer, ToolFailure>) + Send + 'static,
+    ) {
         let id = (call, tool.id.0);
         let client = self.client.clone();
         let running = Arc::clone(&self.running);
         let task = self.runtime.spawn(async move {
             let timeout = tool.timeout;
-            let outcome = tokio::time::timeout(timeout, request(&client, tool)).await;
+            let outcome = tokio::time::timeout(timeout, request(&client, tool, traceparent)).await;
             running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
             done(outcome.unwrap_or(Err(ToolFailure::TimedOut)));
         });
@@ -75,15 +87,27 @@ impl Tools {
     }
 }
 
-async fn request(client: &reqwest::Client, tool: ToolCall) -> Result<ToolAnswer, ToolFailure> {
+async fn request(
+    client: &reqwest::Client,
+    mut tool: ToolCall,
+    traceparent: Option<String>,
+) -> Result<ToolAnswer, ToolFailure> {
     let refused = |why: String| ToolFailure::Refused(why);
+    if let Some(ToolSecret { headers, body }) = std::mem::take(&mut tool.secret).into_revealed() {
+        (tool.headers, tool.body) = (headers, body);
+    }
     let method = reqwest::Method::from_bytes(tool.method.as_bytes())
         .map_err(|_| refused(format!("'{}' is no method", tool.method)))?;
     let mut request = client.request(method, &tool.url);
     let mut has_content_type = false;
+    let mut has_trace = false;
     for (name, value) in &tool.headers {
         has_content_type |= name.eq_ignore_ascii_case("content-type");
+        has_trace |= name.eq_ignore_ascii_case(TRACEPARENT);
         request = request.header(name, value);
+    }
+    if let Some(traceparent) = traceparent.filter(|_| !has_trace) {
+        request = request.header(TRACEPARENT, traceparent);
     }
     if let Some(body) = tool.body {
         if !has_content_type {

@@ -106,6 +106,11 @@ impl Bot {
             .map(|(name, target)| (name.as_str(), target.uri.as_ref().map(|uri| uri.as_str())))
     }
 
+    /// Tools: name, and the template of the URL that is asked.
+    pub fn tools(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.file.tools.iter().map(|(name, tool)| (name.as_str(), tool.url.as_str()))
+    }
+
     /// Whether callers are asked to say what they mean: such a bot needs a recognizer, where keys do for others.
     pub fn has_intents(&self) -> bool {
         !self.file.intents.is_empty()

@@ -89,6 +89,8 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> String {
         storage: &state.storage,
         events: &state.events,
         recording: &state.recording,
+        traces: &state.traces,
+        hep: &state.hep,
     });
     state.metrics.render() + &own
 }

@@ -22,9 +22,11 @@ use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::control::ControlHandle;
+use crate::hep::HepStats;
 use crate::recorder::RecorderStats;
 use crate::speech::RecognizerHandle;
 use crate::storage::Storage;
+use crate::trace::TraceStats;
 use crate::worker::{SpeechUplink, WorkerHandle};
 
 /// What the handlers share.
@@ -50,6 +52,10 @@ pub struct ApiState {
     pub recognizers: RecognizerHandle,
     /// What the recorder counts.
     pub recording: Arc<RecorderStats>,
+    /// What became of spans.
+    pub traces: Arc<TraceStats>,
+    /// What became of copies of SIP messages.
+    pub hep: Arc<HepStats>,
     /// The data folder, where bundles stand.
     pub data: PathBuf,
 }

@@ -50,7 +50,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     }
     match command {
         Command::Serve(args) => crate::serve::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Doctor { config, json } => doctor::run(config, json),
+        Command::Doctor { serve, json } => doctor::run(&serve, json),
         Command::Config { command } => config::run(command),
         Command::Calls { command } => calls::run(command),
         Command::Call(args) => call::run(&args),

@@ -39,6 +39,11 @@ impl BundleConfig {
         parse_key(&secret.reveal().map_err(anyhow::Error::msg).context("bundle.key")?).map(Some)
     }
 
+    /// The file that holds the key, where one does.
+    pub fn key_file(&self) -> Option<&std::path::Path> {
+        self.key.as_ref().and_then(Secret::path)
+    }
+
     /// Why the key cannot be looked at here, for people: on the machine of the server it may be there.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::place::{self, Wrong};
 use super::{
-    BundleConfig, ConfigFile, Nat, RouteRule, RtpRange, Secret, TrunkConfig, bundle, route, trunk, value,
+    BundleConfig, ConfigFile, HepConfig, Nat, RouteRule, RtpRange, Secret, TraceConfig, TrunkConfig, bundle,
+    route, trace, trunk, value,
 };
 
 /// Most child processes of one native engine.
@@ -70,6 +71,10 @@ pub struct Config {
     pub data: PathBuf,
     /// Recording of calls.
     pub bundle: BundleConfig,
+    /// Where traces go.
+    pub trace: TraceConfig,
+    /// Where copies of SIP messages go.
+    pub hep: HepConfig,
     /// SHA-256 of the file's text, in hexadecimal digits; empty where there is none.
     pub hash: String,
     /// Limits of a call.
@@ -210,6 +215,8 @@ impl Config {
             api_key: file.api.key.clone(),
             data: data(&file.storage.data)?,
             bundle: bundle::check(&file.bundle)?,
+            trace: trace::check(&file.trace)?,
+            hep: trace::check_hep(&file.hep)?,
             hash: String::new(),
             limits,
             drain_timeout: value::seconds(&["limits", "drain_timeout"], file.limits.drain_timeout, 0.0)?,

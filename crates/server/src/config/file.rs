@@ -26,6 +26,10 @@ pub struct ConfigFile {
     pub storage: StorageSection,
     /// `[bundle]`
     pub bundle: BundleSection,
+    /// `[trace]`
+    pub trace: TraceSection,
+    /// `[hep]`
+    pub hep: HepSection,
     /// `[limits]`
     pub limits: LimitsSection,
     /// `[engine]`
@@ -157,6 +161,44 @@ pub struct BundleSection {
 impl Default for BundleSection {
     fn default() -> Self {
         BundleSection { record: "off".into(), egress: "hash".into(), key: None, keep_days: 30, max_gib: 20.0 }
+    }
+}
+
+/// `[trace]`: spans of calls and turns for an OpenTelemetry collector.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TraceSection {
+    /// OTLP over HTTP, as `http://127.0.0.1:4318/v1/traces`; absent = no traces.
+    pub otlp: Option<String>,
+    /// The share of the calls that are traced, 0 to 1. One whose INVITE has a `traceparent` follows that instead.
+    pub sample: f64,
+    /// `service.name` of the spans.
+    pub service: String,
+    /// Headers that the collector wants, as `authorization = "env:OTLP_TOKEN"`.
+    pub headers: BTreeMap<String, Secret>,
+}
+
+impl Default for TraceSection {
+    fn default() -> Self {
+        TraceSection { otlp: None, sample: 1.0, service: "offhook".into(), headers: BTreeMap::new() }
+    }
+}
+
+/// `[hep]`: copies of SIP messages for Homer.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HepSection {
+    /// HEPv3 over UDP, as `127.0.0.1:9060`; absent = nothing is sent.
+    pub server: Option<String>,
+    /// Tells capture agents apart.
+    pub capture_id: i64,
+    /// The key that the server wants; absent = none.
+    pub key: Option<Secret>,
+}
+
+impl Default for HepSection {
+    fn default() -> Self {
+        HepSection { server: None, capture_id: 2001, key: None }
     }
 }
 

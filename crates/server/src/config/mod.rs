@@ -11,16 +11,19 @@ mod file;
 mod place;
 mod route;
 mod secret;
+mod trace;
 mod trunk;
 mod value;
 
 pub use bundle::BundleConfig;
 pub use check::{Config, ConfigError, Line};
 pub use file::{
-    AddressSection, ApiSection, BotsSection, BundleSection, ConfigFile, EngineSection, LimitsSection,
-    MediaSection, RouteSection, SipSection, StorageSection, TrunkLimits, TrunkMedia, TrunkSection,
+    AddressSection, ApiSection, BotsSection, BundleSection, ConfigFile, EngineSection, HepSection,
+    LimitsSection, MediaSection, RouteSection, SipSection, StorageSection, TraceSection, TrunkLimits,
+    TrunkMedia, TrunkSection,
 };
 pub use route::RouteRule;
 pub use secret::Secret;
+pub use trace::{HepConfig, TraceConfig};
 pub use trunk::TrunkConfig;
 pub use value::{Nat, RtpRange};

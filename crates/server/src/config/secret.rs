@@ -27,6 +27,13 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// The file that holds it, where one does.
+    pub fn path(&self) -> Option<&std::path::Path> {
+        self.0.strip_prefix("file:").map(std::path::Path::new)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")

@@ -10,6 +10,7 @@ use offhook_sip_proto::endpoint::Destination;
 use offhook_time::{NoSteps, Time};
 
 use crate::recorder::ControlTap;
+use crate::trace::CallTrace;
 use crate::worker::{PlantedPanic, Slot};
 
 /// Which synthesizer an utterance needs: recordings have one of their own.
@@ -36,6 +37,10 @@ pub(super) struct ControlCall {
     /// Which synthesizer speaks which utterance, for cancelling.
     pub speaking: BTreeMap<u32, VoiceKey>,
     pub bridge: Option<BridgeLeg>,
+    /// Its spans, where they are collected.
+    pub trace: Option<Box<CallTrace>>,
+    /// The trace that its INVITE named, for tools, where its own spans are not collected.
+    pub traceparent: Option<String>,
     /// Kept outside of what may unwind: enough to say BYE and to write the record.
     pub obituary: Option<(Obituary, Destination)>,
     pub facts: u64,

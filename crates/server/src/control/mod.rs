@@ -14,7 +14,12 @@ mod report;
 mod run;
 mod slots;
 mod start;
+mod taps;
 mod tcp;
+mod tracing_of_calls;
+
+/// Calls that a worker takes memory for at the start, and so the most that it is given.
+pub const CALLS_PER_WORKER: usize = 4096;
 
 pub use handle::{CommandReply, ControlHandle, Dial, Snapshot, ToControl};
 pub use run::{ControlConfig, ControlDoor, SipSockets, spawn};

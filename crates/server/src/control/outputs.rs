@@ -118,12 +118,16 @@ impl Control {
             Output::CallTool(tool) => {
                 let control = self.handle.clone();
                 let id = tool.id.0;
-                self.tools.run(key, tool, move |outcome| {
+                let traceparent = self.trace_tool(key, &tool, now);
+                self.tools.run_in_trace(key, tool, traceparent, move |outcome| {
                     control.send(ToControl::Tool(key, id, outcome));
                 });
             }
-            Output::CancelTool { tool } => self.tools.cancel(key, tool),
-            Output::Fact(fact) => self.publish(key, fact),
+            Output::CancelTool { tool } => {
+                self.trace_cancelled(key, tool, now);
+                self.tools.cancel(key, tool);
+            }
+            Output::Fact(fact) => self.publish(key, fact, now),
             Output::Ended => {
                 if let Some(call) = self.calls.get_mut(&key) {
                     call.ended = true;
@@ -132,10 +136,11 @@ impl Control {
         }
     }
 
-    fn publish(&mut self, key: u64, fact: Fact) {
+    fn publish(&mut self, key: u64, fact: Fact, now: Time) {
         if let Some(call) = self.calls.get_mut(&key) {
             call.facts = fact.sequence + 1;
         }
+        self.trace_fact(key, &fact, now);
         super::report::note(&fact);
         if let CallEvent::CommandFinished { command_id, outcome } = &fact.event
             && self.watched_command.as_deref() == Some(command_id)
@@ -300,7 +305,7 @@ impl Control {
         if let Some(action) = action {
             self.endpoint.perform(CallKey(key), action, now);
         }
-        self.publish(key, fact);
+        self.publish(key, fact, now);
         self.tell_media(key, MediaCommand::Close);
         self.remove_if_over(key, now);
     }

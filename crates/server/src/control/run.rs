@@ -27,15 +27,18 @@ use super::command_memory::CommandMemory;
 use super::handle::{ControlHandle, Snapshot, ToControl};
 use super::inbox::{Inbox, Waiting};
 use super::slots::Slots;
+use super::taps::Taps;
 use super::tcp::{FIRST_CONNECTION, TcpConnections};
 use crate::api::EventHub;
 use crate::bots::Bots;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::hep::HepTap;
 use crate::recorder::{ControlTap, Sip};
 use crate::speech::{Engines, RecognizerHandle};
 use crate::storage::Storage;
 use crate::tools::Tools;
+use crate::trace::Tracer;
 use crate::worker::{FromWorker, HealthReport, PortPool, WorkerHandle};
 
 const UDP: Token = Token(0);
@@ -71,6 +74,10 @@ pub struct ControlConfig {
     pub events: EventHub,
     /// Recorder, where calls may be recorded.
     pub tap: Option<ControlTap>,
+    /// Copies of SIP messages, where they are wanted.
+    pub hep: Option<HepTap>,
+    /// Traces, where they are wanted.
+    pub tracer: Option<Tracer>,
     /// Whether `X-Offhook-Test` may plant panics.
     pub allow_planted_panics: bool,
     /// The most calls of one worker.
@@ -163,6 +170,7 @@ pub(super) struct Control {
     pub storage: Storage,
     pub events: EventHub,
     pub tap: Option<ControlTap>,
+    pub tracer: Option<Tracer>,
     pub allow_planted_panics: bool,
     pub endpoint: Endpoint,
     // Boxed: half of a tree grown in order is empty places.
@@ -192,6 +200,7 @@ pub(super) struct Control {
     udp: UdpSocket,
     tcp: TcpListener,
     connections: TcpConnections,
+    taps: Taps,
     local: SocketAddr,
     health: Vec<HealthReport>,
     health_at: Time,
@@ -220,6 +229,8 @@ impl Control {
             ..EndpointConfig::default()
         };
         let settings = &config.config;
+        let wall = clock.wall(0);
+        let taps = Taps { recorder: config.tap.clone(), hep: config.hep, wall };
         Ok(Control {
             endpoint: Endpoint::new(endpoint, crate::entropy::seed()?),
             ports: PortPool::new(settings.sip.ip(), settings.rtp, settings.rtp_dscp),
@@ -231,7 +242,7 @@ impl Control {
             health: workers.iter().map(|worker| worker.health.report()).collect(),
             workers,
             handle: door.handle,
-            wall: clock.wall(0),
+            wall,
             randomness: Randomness::new(crate::entropy::seed()?),
             sip_port: local.port(),
             media_is_healthy: true,
@@ -240,7 +251,8 @@ impl Control {
             command_outcome: None,
             command_memory: CommandMemory::default(),
             unsaid: Vec::new(),
-            connections: TcpConnections::new(local, config.tap.clone()),
+            connections: TcpConnections::new(local, taps.clone()),
+            taps,
             clock,
             poll: door.poll,
             inbox: door.inbox,
@@ -260,6 +272,7 @@ impl Control {
             storage: config.storage,
             events: config.events,
             tap: config.tap,
+            tracer: config.tracer,
             allow_planted_panics: config.allow_planted_panics,
         })
     }
@@ -321,7 +334,7 @@ impl Control {
             match self.udp.recv_from(buffer) {
                 Ok((length, remote)) => {
                     let peer = Peer { protocol: Transport::Udp, local: self.local, remote, connection: None };
-                    self.record_sip(true, &peer, &buffer[..length]);
+                    self.tell_taps(true, &peer, &buffer[..length], now);
                     self.endpoint.handle_datagram(&buffer[..length], peer, now);
                     self.pump(now);
                 }
@@ -344,18 +357,16 @@ impl Control {
         }
     }
 
-    fn record_sip(&self, inbound: bool, peer: &Peer, bytes: &[u8]) {
-        if let Some(tap) = &self.tap {
-            let connection = match peer.protocol {
-                Transport::Udp => None,
-                Transport::Tcp => Some(peer.connection.map_or(0, |connection| connection.0)),
-            };
-            tap.sip(&Sip { inbound, connection, local: peer.local, remote: peer.remote, bytes });
-        }
+    fn tell_taps(&self, inbound: bool, peer: &Peer, bytes: &[u8], now: Time) {
+        let connection = match peer.protocol {
+            Transport::Udp => None,
+            Transport::Tcp => Some(peer.connection.map_or(0, |connection| connection.0)),
+        };
+        self.taps.sip(&Sip { inbound, connection, local: peer.local, remote: peer.remote, bytes }, now);
     }
 
     fn send(&mut self, transmit: &Transmit, now: Time) {
-        self.record_sip(false, &transmit.peer, &transmit.bytes);
+        self.tell_taps(false, &transmit.peer, &transmit.bytes, now);
         match transmit.peer.protocol {
             Transport::Udp => {
                 if let Err(error) = self.udp.send_to(&transmit.bytes, transmit.peer.remote)
@@ -446,7 +457,10 @@ impl Control {
                 ToControl::Recognizer(key, event) => self.run_call(key, Input::Recognizer(event), now),
                 ToControl::Synthesizer(key, event) => self.run_call(key, Input::Synthesizer(event), now),
                 ToControl::Bridge(key, event) => self.handle_bridge(key, event, now),
-                ToControl::Tool(key, tool, outcome) => self.run_call(key, Input::Tool { tool, outcome }, now),
+                ToControl::Tool(key, tool, outcome) => {
+                    self.trace_answer(key, tool, &outcome, now);
+                    self.run_call(key, Input::Tool { tool, outcome }, now);
+                }
                 ToControl::Command(call, id, command, reply) => {
                     // Nobody waits for it any more: the command was done all the same.
                     let _ = reply.send(self.run_command(&call, id, command, now));

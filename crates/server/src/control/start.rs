@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use offhook_call_control::{
-    AnswerPolicy, CallControl, CallSettings, EndCause, Input, Refusal, Role, StartedBy, media_settings,
+    AnswerPolicy, CallControl, CallSettings, EndCause, Input, Refusal, Role, StartedBy, TraceContext,
+    media_settings,
 };
 use offhook_call_media::{CallMedia, JitterPreference, MediaSource, TurnPolicy};
 use offhook_sip_proto::endpoint::{CallKey, Peer, SipEvent, TransactionId};
@@ -57,6 +58,7 @@ impl Control {
             return self.refuse_call(transaction, &request, &refused, now);
         };
         self.plant_panic(key, &request);
+        self.begin_trace(key, Some(&request), now);
         self.endpoint.accept(transaction, CallKey(key));
         self.run_call(key, Input::Sip(SipEvent::Request { transaction, request, peer }), now);
     }
@@ -94,6 +96,7 @@ impl Control {
         });
         let Some(key) = begun else { return Err(Refusal::unavailable("no RTP port is free")) };
         let id = self.calls.get(&key).map(|call| call.id.clone()).unwrap_or_default();
+        self.begin_trace(key, None, now);
         self.run_call(key, Input::Dial, now);
         Ok(id)
     }
@@ -183,6 +186,8 @@ impl Control {
             synthesizers: Default::default(),
             speaking: Default::default(),
             bridge: None,
+            trace: None,
+            traceparent: None,
             obituary: None,
             facts: 0,
             recorded,
@@ -193,6 +198,18 @@ impl Control {
         });
         self.calls.insert(key, call);
         Some(key)
+    }
+
+    /// Decides whether the spans of a call are collected. The call itself comes to the same trace by the same rule.
+    fn begin_trace(&mut self, key: u64, invite: Option<&Request>, now: Time) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let context = match invite {
+            Some(invite) => TraceContext::of_invite(invite, &call.id),
+            None => TraceContext::of_call(&call.id),
+        };
+        let begun = self.tracer.as_ref().and_then(|tracer| tracer.begin(context, &call.id, self.wall, now));
+        call.traceparent = context.forwarded().filter(|_| begun.is_none());
+        call.trace = begun.map(Box::new);
     }
 
     fn quietest_worker(&self) -> usize {

@@ -9,7 +9,8 @@ use mio::{Interest, Registry, Token};
 use offhook_sip_proto::endpoint::{ConnectionId, Endpoint, Peer, Transmit, Transport};
 use offhook_time::Time;
 
-use crate::recorder::{ControlTap, Sip};
+use super::taps::Taps;
+use crate::recorder::Sip;
 
 /// Tokens below this one belong to the sockets that listen.
 pub(super) const FIRST_CONNECTION: usize = 16;
@@ -33,13 +34,13 @@ pub(super) struct TcpConnections {
     local: SocketAddr,
     open: BTreeMap<u64, Connection>,
     next: u64,
-    tap: Option<ControlTap>,
+    taps: Taps,
 }
 
 impl TcpConnections {
-    /// None so far; what comes by them is told to the recorder.
-    pub fn new(local: SocketAddr, tap: Option<ControlTap>) -> Self {
-        TcpConnections { local, open: BTreeMap::new(), next: FIRST_CONNECTION as u64, tap }
+    /// None so far; `taps` are told what comes by them.
+    pub fn new(local: SocketAddr, taps: Taps) -> Self {
+        TcpConnections { local, open: BTreeMap::new(), next: FIRST_CONNECTION as u64, taps }
     }
 
     /// Takes every connection that waits.
@@ -119,10 +120,8 @@ impl TcpConnections {
                 Ok(0) => return self.close(number, endpoint, now),
                 Ok(length) => {
                     let (bytes, remote) = (&buffer[..length], connection.peer.remote);
-                    if let Some(tap) = &self.tap {
-                        let connection = Some(number);
-                        tap.sip(&Sip { inbound: true, connection, local: self.local, remote, bytes });
-                    }
+                    let connection = Some(number);
+                    self.taps.sip(&Sip { inbound: true, connection, local: self.local, remote, bytes }, now);
                     endpoint.handle_stream(ConnectionId(number), bytes, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -192,7 +191,7 @@ impl TcpConnections {
     fn close(&mut self, number: u64, endpoint: &mut Endpoint, now: Time) {
         // Dropping the stream takes it out of the poll.
         if self.open.remove(&number).is_some() {
-            self.tap.iter().for_each(|tap| tap.disconnected(number));
+            self.taps.disconnected(number);
             endpoint.connection_closed(ConnectionId(number), now);
         }
     }

@@ -162,7 +162,7 @@ impl OpenBundle {
 }
 
 /// Our address as the bundle shows it: a wildcard says nothing to who reads it.
-pub(super) fn shown(local: SocketAddr, remote: SocketAddr) -> SocketAddr {
+pub(crate) fn shown(local: SocketAddr, remote: SocketAddr) -> SocketAddr {
     if local.ip().is_unspecified() && remote.ip().is_loopback() {
         SocketAddr::new(remote.ip(), local.port())
     } else {

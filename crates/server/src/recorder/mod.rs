@@ -23,6 +23,7 @@ mod thread;
 mod tests;
 
 pub use bundle::Opening;
+pub(crate) use bundle::shown;
 pub use control_tap::{ControlTap, Sip};
 pub(crate) use files::day;
 pub use files::{BundleFiles, bundle_path};

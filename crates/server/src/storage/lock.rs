@@ -6,6 +6,23 @@ use std::path::Path;
 
 use super::StorageError;
 
+/// Whether a server uses the data folder now. Leaves nothing behind: who asks need not be who runs the server.
+///
+/// # Errors
+/// The lock is there and may not be opened.
+pub fn is_in_use(folder: &Path) -> std::io::Result<bool> {
+    let file = match File::open(folder.join("lock")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// The data folder is ours until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct FolderLock(#[expect(dead_code, reason = "what holds the lock is the open file")] File);
@@ -41,7 +58,9 @@ mod tests {
 
         let first = FolderLock::take(folder.path()).unwrap();
         assert!(matches!(FolderLock::take(folder.path()), Err(StorageError::InUse)));
+        assert!(is_in_use(folder.path()).unwrap());
         drop(first);
+        assert!(!is_in_use(folder.path()).unwrap());
 
         FolderLock::take(folder.path()).unwrap();
     }

@@ -10,4 +10,5 @@ mod recover;
 mod thread;
 
 pub use database::{Database, StoredCall};
+pub use lock::is_in_use;
 pub use thread::{Storage, StorageError};

@@ -6,24 +6,28 @@
 mod api;
 mod caller;
 mod capture;
+mod http_sink;
 mod noise;
 mod orders;
 mod program;
 mod rtp;
 mod server;
 mod sip;
+mod spans;
 mod turn;
 
 use std::time::{Duration, Instant};
 
 pub use caller::{Calling, OnTheLine};
 pub use capture::Capture;
+pub use http_sink::HttpSink;
 pub use noise::Noise;
 pub use orders::Orders;
 pub use program::{is_release, program, tool};
 pub use rtp::{Packet, RtpLine};
 pub use server::{Server, Setup};
 pub use sip::{Message, Phone, g711, read_message, sdp};
+pub use spans::{SeenSpan, spans_of};
 pub use turn::{alone, together};
 
 /// Longer than anything takes on a busy machine that is not broken.
