@@ -1,7 +1,7 @@
 //! The bots of this server: built-in ones, samples, and the files of the configured folder.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -19,6 +19,9 @@ const SAMPLES: &[(&str, &str)] = &[
 
 /// Bots without a file.
 const BUILT_IN: &[&str] = &["echo", "bridge", "bridge-8k-raw", "bridge-16k-raw"];
+
+/// Ends the stem of a file of tests beside a bot file: `tea.tests.yaml` beside `tea.yaml`. It is no bot.
+const TESTS: &str = ".tests";
 
 /// Bots by name.
 #[derive(Clone, Debug)]
@@ -54,6 +57,9 @@ impl Bots {
                 let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_yaml) else {
                     continue;
                 };
+                if name.ends_with(TESTS) {
+                    continue;
+                }
                 files.insert(name.to_owned(), Arc::new(read_bot(&path)?));
                 own.insert(name.to_owned());
             }
@@ -123,6 +129,20 @@ impl Bots {
             _ => self.files.get(name).map(|bot| Role::Bot(Arc::clone(bot))),
         }
     }
+}
+
+/// The tests beside a bot file, where there are any: `tea.tests.yaml` beside `tea.yaml`.
+pub fn tests_beside(bot: &Path) -> Option<PathBuf> {
+    let stem = bot.file_stem()?.to_str()?;
+    let beside = |ending: &&str| bot.with_file_name(format!("{stem}{TESTS}.{ending}"));
+    ["yaml", "yml"].iter().map(|ending| beside(&ending)).find(|file| file.is_file())
+}
+
+/// The bot file beside a file of tests, where there is one.
+pub fn bot_beside(tests: &Path) -> Option<PathBuf> {
+    let stem = tests.file_stem()?.to_str()?.strip_suffix(TESTS)?;
+    let beside = |ending: &&str| tests.with_file_name(format!("{stem}.{ending}"));
+    ["yaml", "yml"].iter().map(|ending| beside(&ending)).find(|file| file.is_file())
 }
 
 /// Reads and checks one bot file.

@@ -62,6 +62,13 @@ pub enum Command {
     /// pcapng of others the calls are told, their audio written (`--wav`), or placed again (`--live`).
     #[command(after_help = crate::commands::replay_settings())]
     Replay(ReplayArgs),
+    /// Compares the same calls on two sides: recorded against another bot, settings, or build.
+    ///
+    /// Side a is the recordings, side b what this build does with them: with another bot (--bot), with other settings
+    /// (--set), or with nothing changed; or the recordings of another server that had the same calls (--with). Exit code:
+    /// 0 compared; 1 a rule of --fail-on fired; 2 an option is wrong, or nothing could be compared.
+    #[command(after_help = crate::commands::compare_help())]
+    Compare(crate::cli_compare::CompareArgs),
     /// Measures a SIP server, ours or another: latency, load, set-ups, the most calls it serves well.
     Bench {
         /// What to measure.

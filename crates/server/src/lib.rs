@@ -30,6 +30,7 @@
 pub mod api;
 pub mod bots;
 pub mod cli;
+pub mod cli_compare;
 pub mod cli_values;
 pub mod clock;
 pub mod commands;

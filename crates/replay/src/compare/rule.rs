@@ -413,8 +413,17 @@ impl<'a> Reading<'a> {
         let Ok(number) = digits.parse::<f64>() else {
             return self.wrong(at, format!("write a number, such as {}", example(metric)));
         };
-        let unit_at = self.at;
+        let number_ends = self.at;
         let unit = self.take(|c| c.is_alphabetic() || c == '%');
+        let unit_at = self.at - unit.len();
+        // A word that stands apart and is no unit is for whoever looks for the end of the rule.
+        let is_apart = unit_at > number_ends && !["us", "ms", "s", "m", "%"].contains(&unit);
+        let unit = if is_apart {
+            self.at = number_ends;
+            ""
+        } else {
+            unit
+        };
         if unit == "%" {
             return Ok((number, true));
         }

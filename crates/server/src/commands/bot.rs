@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use offhook_conversation::{Bot, BotErrors, run_tests};
+use offhook_conversation::{Bot, BotErrors, run_tests, run_tests_beside};
 
+use crate::bots::tests_beside;
 use crate::cli::BotCommand;
 
 /// What `bot test` answers where no test could be played: the file is wrong.
@@ -54,7 +55,18 @@ fn test(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(WRONG_FILE));
         }
     };
-    let report = run_tests(&Arc::new(bot));
+    let bot = Arc::new(bot);
+    let mut report = run_tests(&bot);
+    if let Some(beside) = tests_beside(file) {
+        let text = std::fs::read_to_string(&beside).with_context(|| beside.display().to_string())?;
+        match run_tests_beside(&bot, &text, &beside.display().to_string()) {
+            Ok(more) => report.tests.extend(more.tests),
+            Err(errors) => {
+                tell(&errors, json);
+                return Ok(ExitCode::from(WRONG_FILE));
+            }
+        }
+    }
     if json {
         print(&serde_json::to_string(&report)?);
     } else {

@@ -8,6 +8,9 @@ mod bundle_file;
 mod bundle_wav;
 mod call;
 mod calls;
+mod compare;
+mod compare_calls;
+mod compare_text;
 mod config;
 mod demo;
 mod doctor;
@@ -25,6 +28,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
 
+pub use compare::help as compare_help;
 pub use replay::settings as replay_settings;
 
 /// Runs the command and says how it went.
@@ -56,6 +60,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Call(args) => call::run(&args),
         Command::Bundle { command } => bundle::run(command),
         Command::Replay(args) => replay::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Bench { command } => bench::run(command),
         Command::Bot { command } => bot::run(command),
         Command::OrderService { listen } => order_service::run(listen),

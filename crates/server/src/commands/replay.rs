@@ -67,7 +67,7 @@ fn run_bundle(args: &ReplayArgs, bundle: &Bundle) -> anyhow::Result<ExitCode> {
 }
 
 /// A call that failed in our own code fails there again.
-fn guarded<R>(bundle: &Bundle, run: impl FnOnce() -> R) -> anyhow::Result<R> {
+pub(super) fn guarded<R>(bundle: &Bundle, run: impl FnOnce() -> R) -> anyhow::Result<R> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
         anyhow::anyhow!(
             "call {}: this build's own code fails in it, at the place named above; build {} recorded it",
