@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_call_media::MediaCommand;
-use offhook_conversation::ToolCall;
+use offhook_conversation::{Secret, ToolCall};
 use offhook_engine_api::{Grammar, UtteranceId, Voice};
 use offhook_sip_proto::endpoint::SipAction;
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,9 @@ pub struct SpeakRequest {
     pub content: SpeechContent,
     /// With which voice.
     pub voice: Voice,
+    /// The text with its masked values: what is to be spoken in place of `content`, and recorded nowhere.
+    #[serde(skip)]
+    pub secret: Secret<String>,
 }
 
 /// Text for the synthesizer or a recording.

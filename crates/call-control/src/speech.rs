@@ -83,6 +83,8 @@ pub(crate) struct Owed {
     /// Nobody waits for it any more: it came too late, or a key was faster. When it comes it is swallowed, so that it
     /// is not taken for the answer to the next utterance.
     pub stale: bool,
+    /// It was said while nothing may be recorded.
+    pub masked: bool,
 }
 
 /// What the recognizer is doing.
@@ -94,6 +96,8 @@ pub(crate) struct Listening {
     pub wanted: bool,
     /// The caller is speaking.
     pub hearing: bool,
+    /// ... since nothing may be recorded.
+    pub masked: bool,
     /// The speech goes over an utterance that must not be interrupted: what is heard is not for the bot.
     pub ignored: bool,
     pub owed: VecDeque<Owed>,

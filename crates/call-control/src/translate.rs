@@ -36,7 +36,7 @@ pub(crate) fn utterance_policy(prompt: &conversation::Prompt) -> UtterancePolicy
         conversation::OnSpeech::WaitForMatch => OnSpeech::Pause,
         conversation::OnSpeech::Stop => OnSpeech::Stop,
     };
-    UtterancePolicy { barge_in: BargeIn { speech, digits: prompt.barge_in.digits } }
+    UtterancePolicy { barge_in: BargeIn { speech, digits: prompt.barge_in.digits }, masked: prompt.masked }
 }
 
 /// What a prompt says, for the synthesizer.

@@ -145,6 +145,7 @@ fn a_bot_hands_over_and_gets_its_caller_back() {
         duration: Duration::from_millis(100),
         stopped: None,
         times: TurnTimes::default(),
+        masked: false,
     });
     for utterance in 1..=2 {
         let utterance = UtteranceId(utterance);

@@ -9,10 +9,13 @@ use offhook_time::{Half, Randomness, Step, StepSink, Time};
 
 use crate::application::Application;
 use crate::bot::BotVoice;
+use crate::digest::Digest;
 use crate::ingress::Arrived;
 use crate::leg::{Common, Leg};
+use crate::ingress::Ingress;
 use crate::listener::Listener;
 use crate::live::Available;
+use crate::mask::Veil;
 use crate::steps::StepEncoder;
 use crate::{CloseReport, Input, LegId, MediaCommand, MediaEvent, MediaSettings, Outputs, Port, TurnPolicy};
 
@@ -26,6 +29,9 @@ const APPLICATION_FRAMES: usize = 25;
 /// A jitter buffer that became so much shorter gives several frames at once.
 const HEAP: Duration = Duration::from_millis(10);
 
+/// The longest datagram that is recorded whole where it must be masked.
+const LONGEST_RECORDED: usize = 2048;
+
 /// Pieces of the bot's voice on their way to a leg that does not set its pace.
 const BOT_FRAMES: usize = 4;
 
@@ -37,6 +43,8 @@ pub struct CallMedia {
     pub(crate) bot: BotVoice,
     pub(crate) application: Option<Application>,
     pub(crate) listener: Option<Listener>,
+    pub(crate) digest: Digest,
+    pub(crate) veil: Veil,
     steps: StepEncoder,
     closed: bool,
 }
@@ -60,6 +68,8 @@ impl CallMedia {
             legs,
             application: settings.application_rate.map(Application::new),
             listener: settings.listen.then(|| Listener::new(&settings.policy)),
+            digest: Digest::default(),
+            veil: Veil::default(),
             steps: StepEncoder::new(),
             closed: false,
         };
@@ -105,7 +115,7 @@ impl CallMedia {
         }
     }
 
-    /// [`handle`](Self::handle), with the input recorded before it is handled.
+    /// [`handle`](Self::handle), with the input recorded before it is handled, as far as it may be.
     pub fn handle_recorded(
         &mut self,
         input: Input<'_>,
@@ -115,7 +125,20 @@ impl CallMedia {
     ) {
         let sequence = self.steps.next_sequence();
         if sink.is_recording() {
-            let payload = self.steps.encode(&input);
+            let mut room = [0; LONGEST_RECORDED];
+            let payload = match input {
+                Input::Rtp { leg, datagram, source, arrived_at } => {
+                    let datagram = self.recordable(leg, datagram, &mut room);
+                    self.steps.encode(&Input::Rtp { leg, datagram, source, arrived_at }, false)
+                }
+                Input::Speech { utterance, .. } => {
+                    let is_masked = self.is_masked_utterance(utterance);
+                    self.steps.encode(&input, is_masked)
+                }
+                Input::Rtcp { .. } | Input::Deadline | Input::Command(_) | Input::Application(_) => {
+                    self.steps.encode(&input, false)
+                }
+            };
             sink.record(Step { sequence, half: Half::Media, now, payload });
         }
         self.handle(input, outputs, now);
@@ -169,6 +192,8 @@ impl CallMedia {
                 outputs.event(MediaEvent::RemoteLearned { leg: id, remote_rtp });
             }
             Arrived::Late { timestamp, level } => {
+                // A masked packet has no level, and a judgement only goes with a frame.
+                let level = if self.veil.on { 0.0 } else { level };
                 if let (LegId::CALLER, Some(listener)) = (id, &mut self.listener) {
                     listener.note_late(timestamp, level, arrived_at);
                 }
@@ -192,6 +217,13 @@ impl CallMedia {
         // What comes in a heap because the jitter buffer became shorter would have come before.
         let steady = sooner < HEAP;
         while let Some(frame) = self.leg_mut(id).and_then(|leg| leg.ingress.next_frame(moment)) {
+            let mut is_pause = Ingress::is_pause(&frame);
+            if id == LegId::CALLER {
+                is_pause = self.veil.begin_frame(is_pause);
+            }
+            if let Some(leg) = self.leg_mut(id) {
+                leg.ingress.note_pause(is_pause);
+            }
             let heard = !frame.flags.concealed && !frame.flags.silence;
             let available = Available { at: moment, steady: steady && heard };
             self.handle_frame(id, &frame, available, outputs, now);
@@ -256,7 +288,12 @@ impl CallMedia {
             }
             MediaCommand::RemoveRoute { from, to } => self.remove_route(from, to),
             MediaCommand::SetPolicy(policy) => self.set_policy(policy),
-            MediaCommand::Announce { utterance, policy } => self.bot.announce(utterance, policy, outputs),
+            MediaCommand::Announce { utterance, policy } => {
+                if policy.masked {
+                    self.veil.remember(utterance);
+                }
+                self.bot.announce(utterance, policy, outputs);
+            }
             MediaCommand::EndOfUtterance { utterance } => self.bot.end_of_utterance(utterance),
             MediaCommand::Cancel { utterance } => self.bot.cancel(utterance, fade, outputs),
             MediaCommand::CancelAll => self.bot.cancel_all(fade, outputs),
@@ -270,6 +307,7 @@ impl CallMedia {
             MediaCommand::ClearApplication => self.clear_application(outputs),
             MediaCommand::MarkApplication { mark } => self.mark_application(mark, outputs),
             MediaCommand::Close => self.close(outputs, now),
+            MediaCommand::Mask { masked } => self.mask(masked, now),
         }
     }
 
@@ -294,6 +332,7 @@ impl CallMedia {
             leg.say_goodbye(outputs, now);
         }
         self.closed = true;
+        self.digest.take().into_iter().for_each(|digest| outputs.event(digest));
         outputs.event(MediaEvent::Closed(self.close_report()));
     }
 

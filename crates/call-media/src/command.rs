@@ -10,6 +10,8 @@ use crate::{BargeIn, LegId, Port, Route, StreamSettings, TurnPolicy};
 pub struct UtterancePolicy {
     /// What may interrupt it.
     pub barge_in: BargeIn,
+    /// How it sounds must be recorded nowhere.
+    pub masked: bool,
 }
 
 /// A command from `call-control`. Never dropped: the queue that carries it is sized for the longest burst.
@@ -81,4 +83,10 @@ pub enum MediaCommand {
     },
     /// Ends the half; a [`CloseReport`](crate::CloseReport) follows.
     Close,
+    /// From here on nothing that the callers say or key may be recorded, or it may again
+    /// ([`CallMedia::recordable`](crate::CallMedia::recordable)).
+    Mask {
+        /// Which.
+        masked: bool,
+    },
 }

@@ -64,6 +64,8 @@ pub enum MediaEvent {
         stopped: Option<(UtteranceId, Duration)>,
         /// The ledger's first segments.
         times: TurnTimes,
+        /// It was pressed while nothing may be recorded.
+        masked: bool,
     },
     /// The first packet with audio of the utterance was handed to the socket.
     /// [`PlaybackHeard`](MediaEvent::PlaybackHeard) follows where any of it is audible.
@@ -142,6 +144,16 @@ pub enum MediaEvent {
     Discard(AudioChunk),
     /// The half has ended.
     Closed(CloseReport),
+    /// For the recording only: what engines were given and what voice activity decided since the last one. Comes every
+    /// five seconds of the caller's sound and before [`Closed`](MediaEvent::Closed).
+    Digest {
+        /// Frames of the caller.
+        frames: u32,
+        /// All frames that the recognizer and the application were given, with their timestamps and flags, folded.
+        given: u64,
+        /// All that voice activity decided, folded.
+        judged: u64,
+    },
 }
 
 /// Why speech was not taken.

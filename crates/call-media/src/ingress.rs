@@ -7,7 +7,7 @@ use offhook_audio::{Frame, FrameFlags, G711, level, packet_level};
 use offhook_rtp_proto::rtcp::ReceptionStatistics;
 use offhook_rtp_proto::{
     Concealer, DigitEvent, DigitReceiver, JitterBuffer, JitterConfig, JitterStatistics, NoiseGenerator,
-    NoiseLevel, PayloadType, Playable, Prefer, Pushed, Released, RtpPacket, RtpTimestamp,
+    NoiseLevel, PayloadType, Playable, Prefer, Pushed, Released, RtpPacket, RtpTimestamp, Ssrc,
 };
 use offhook_time::Time;
 
@@ -59,6 +59,9 @@ pub(crate) struct Ingress {
     /// The codec in force, and the one before it: its last packets are still on their way.
     codecs: [Option<(PayloadType, G711)>; 2],
     telephone_event: Option<PayloadType>,
+    /// Source and timestamp of the last key, and of one whose late packets must be recorded nowhere.
+    last_event: Option<(Ssrc, RtpTimestamp)>,
+    hidden_event: Option<(Ssrc, RtpTimestamp)>,
     cut: Cutter,
     dropped: u64,
     concealed: u64,
@@ -85,6 +88,8 @@ impl Ingress {
             reception: ReceptionStatistics::new(LINE_RATE),
             codecs: [None; 2],
             telephone_event: None,
+            last_event: None,
+            hidden_event: None,
             cut: Cutter::new(),
             dropped: 0,
             concealed: 0,
@@ -159,6 +164,7 @@ impl Ingress {
             }
             Pushed::Event => {
                 self.reception.note_event(&packet);
+                self.last_event = Some((packet.header.ssrc, packet.header.timestamp));
                 if self.digits.handle_packet(&packet, arrived_at).is_err() {
                     self.dropped += 1;
                 }
@@ -194,11 +200,42 @@ impl Ingress {
         self.digits.poll_event()
     }
 
-    /// The next 20 ms of the timeline, 8 kHz, where their turn has come. Ask until there is none.
+    /// Whether a frame sounds like a pause.
+    pub(crate) fn is_pause(frame: &Frame) -> bool {
+        level::dbfs(frame.samples()) < PAUSE_DBFS
+    }
+
+    /// Whether the frame that was given last is a pause: then the jitter buffer may shrink.
+    pub(crate) fn note_pause(&mut self, is_pause: bool) {
+        self.jitter.note_silence(is_pause);
+    }
+
+    /// What telephone events are called by the far end.
+    pub(crate) fn telephone_event(&self) -> Option<PayloadType> {
+        self.telephone_event
+    }
+
+    /// The key that is held does not count; `is_hidden`: what still comes of it must be recorded nowhere.
+    pub(crate) fn forget_held_key(&mut self, is_hidden: bool) {
+        self.digits.forget_held();
+        self.hidden_event = self.last_event.filter(|_| is_hidden);
+    }
+
+    /// Whether a datagram still belongs to a key that was pressed behind the mask.
+    pub(crate) fn is_hidden_event(&self, datagram: &[u8]) -> bool {
+        self.hidden_event.is_some_and(|hidden| {
+            RtpPacket::parse(datagram).is_ok_and(|packet| {
+                Some(packet.header.payload_type) == self.telephone_event
+                    && (packet.header.ssrc, packet.header.timestamp) == hidden
+            })
+        })
+    }
+
+    /// The next 20 ms of the timeline, 8 kHz, where their turn has come. Ask until there is none, and tell after each
+    /// whether it [is a pause](Self::note_pause).
     pub(crate) fn next_frame(&mut self, now: Time) -> Option<Frame> {
         loop {
             if let Some(frame) = self.cut.take() {
-                self.jitter.note_silence(level::dbfs(frame.samples()) < PAUSE_DBFS);
                 self.concealed += u64::from(frame.flags.concealed);
                 return Some(frame);
             }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use offhook_audio::{EndpointConfig, EndpointEvent, Endpointer, Frame, SpeechEdges, VoiceActivity};
+use offhook_audio::{EndpointConfig, EndpointEvent, Endpointer, Frame, SpeechEdges, VoiceActivity, Voicing};
 use offhook_time::Time;
 
+use crate::digest::Digest;
 use crate::live::LINE_FRAME;
 use crate::{TurnPolicy, TurnTimes};
 
@@ -104,10 +105,22 @@ impl Listener {
         matches!(self.turn, Turn::Maybe { .. })
     }
 
-    /// Judges the next frame, released by the jitter buffer at `now`; `level` is that of its packet on the line
+    /// What voice activity thinks of the next frame.
+    pub(crate) fn voicing(&mut self, frame: &Frame) -> Voicing {
+        self.voice.push(frame)
+    }
+
+    /// Takes the next frame and what is thought of it, released by the jitter buffer at `now`; `level` is that of its packet on the line
     /// ([`packet_level`](offhook_audio::packet_level)).
-    pub(crate) fn push(&mut self, frame: &Frame, level: f32, now: Time) -> Option<Heard> {
-        let voicing = self.voice.push(frame);
+    pub(crate) fn push(
+        &mut self,
+        frame: &Frame,
+        level: f32,
+        voicing: Voicing,
+        digest: &mut Digest,
+        now: Time,
+    ) -> Option<Heard> {
+        digest.judged(&voicing);
         let stamp = Stamp { arrived_at: frame.arrived_at, released_at: now };
         if voicing.voiced {
             self.last_voiced = stamp;

@@ -72,6 +72,9 @@ impl CallMedia {
         }
         self.give_application(id, frame, wide.as_ref(), outputs);
         self.give_legs(id, frame, wide.as_ref(), available);
+        if id == LegId::CALLER {
+            self.digest.frame_done().into_iter().for_each(|digest| outputs.event(digest));
+        }
     }
 
     /// The frame at 16 kHz, where anybody needs it so.
@@ -101,6 +104,7 @@ impl CallMedia {
         let Some(ramp) = self.leg_mut(id).and_then(|leg| leg.to_recognizer.as_mut()) else { return };
         let mut frame = *wide;
         ramp.apply(frame.samples_mut());
+        self.digest.to_recognizer(&frame, in_utterance);
         outputs.caller_audio(&frame, in_utterance);
     }
 
@@ -132,6 +136,7 @@ impl CallMedia {
                 gain::mix(frame.samples_mut(), heard.samples());
             }
         }
+        self.digest.to_application(&frame);
         outputs.application_audio(&frame);
     }
 

@@ -12,6 +12,18 @@ pub trait Outputs {
     /// ([`MediaSource::Learn`](crate::MediaSource)).
     fn rtp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]);
 
+    /// [`rtp`](Self::rtp) with a packet that must be sent as it is and recorded as [`hide_sent`](crate::hide_sent) makes
+    /// it.
+    fn masked_rtp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
+        self.rtp(leg, to, packet);
+    }
+
+    /// What the half made of sound that is masked: a recorder keeps it beside the input in hand, a replay tells it
+    /// back before ([`CallMedia::foretell`](crate::CallMedia::foretell)).
+    fn judged(&mut self, judgement: &[u8]) {
+        let _ = judgement;
+    }
+
     /// An RTCP packet for the leg's far end.
     fn rtcp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]);
 

@@ -14,7 +14,15 @@ use crate::{CallMedia, LegId, MediaEvent, Outputs, Port, TurnTimes};
 impl CallMedia {
     /// Judges a frame of the caller, 16 kHz, and acts on it. `level` is that of its packet on the line.
     pub(crate) fn listen(&mut self, frame: &Frame, level: f32, outputs: &mut impl Outputs, now: Time) {
-        let heard = self.listener.as_mut().and_then(|listener| listener.push(frame, level, now));
+        let Some(listener) = &mut self.listener else { return };
+        let (level, voicing) = if self.veil.on {
+            let judged = self.veil.judge(level, || listener.voicing(frame), now);
+            outputs.judged(&judged.encode());
+            (judged.level, judged.voicing)
+        } else {
+            (level, listener.voicing(frame))
+        };
+        let heard = listener.push(frame, level, voicing, &mut self.digest, now);
         if let Some(heard) = heard {
             self.react(heard, outputs);
         }
@@ -80,6 +88,7 @@ impl CallMedia {
                             u64::from(duration) * 1_000_000_000 / u64::from(LINE_RATE),
                         ),
                         stopped,
+                        masked: self.veil.is_masked(),
                         times: TurnTimes {
                             onset,
                             last_voiced_arrived_at: now,

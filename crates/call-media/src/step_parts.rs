@@ -142,7 +142,7 @@ mod tests {
                 Input::Rtp { leg, datagram: &datagram, source, arrived_at }
             };
             let mut encoder = StepEncoder::new();
-            let payload = encoder.encode(&input);
+            let payload = encoder.encode(&input, false);
 
             let parts = StepParts::split(payload).unwrap();
 
@@ -166,7 +166,7 @@ mod tests {
             let octets: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
             let utterance = UtteranceId(utterance);
             let mut encoder = StepEncoder::new();
-            let payload = encoder.encode(&Input::Speech { utterance, chunk: AudioChunk { sample_rate, samples } });
+            let payload = encoder.encode(&Input::Speech { utterance, chunk: AudioChunk { sample_rate, samples } }, false);
 
             let parts = StepParts::split(payload).unwrap();
 
@@ -187,7 +187,7 @@ mod tests {
     fn what_shares_nothing_is_not_cut() {
         let frame = Frame::from_samples(&[1; 160]);
         for input in [Input::Deadline, Input::Command(MediaCommand::Close), Input::Application(&frame)] {
-            assert_eq!(StepParts::split(StepEncoder::new().encode(&input)), None, "{input:?}");
+            assert_eq!(StepParts::split(StepEncoder::new().encode(&input, false)), None, "{input:?}");
         }
         assert_eq!(StepParts::split(&[]), None);
     }

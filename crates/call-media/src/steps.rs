@@ -126,18 +126,18 @@ impl StepEncoder {
         sequence
     }
 
-    /// The encoded input, until the next one.
-    pub(crate) fn encode(&mut self, input: &Input<'_>) -> &[u8] {
+    /// The encoded input, until the next one; `is_silent`: synthesized audio with nothing to be heard.
+    pub(crate) fn encode(&mut self, input: &Input<'_>, is_silent: bool) -> &[u8] {
         self.buffer.clear();
         let buffer = std::mem::take(&mut self.buffer);
-        self.buffer = postcard::to_extend(&Borrowed(input), buffer).unwrap_or_default();
+        self.buffer = postcard::to_extend(&Borrowed(input, is_silent), buffer).unwrap_or_default();
         &self.buffer
     }
 }
 
 /// An input that encodes as [`RecordedInput`] without being copied into one. The order of variants and fields is
 /// theirs; a test holds the two together.
-struct Borrowed<'a>(&'a Input<'a>);
+struct Borrowed<'a>(&'a Input<'a>, bool);
 
 impl Serialize for Borrowed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -166,12 +166,12 @@ impl Serialize for Borrowed<'_> {
                 let mut fields = serializer.serialize_struct_variant(NAME, 4, "Speech", 3)?;
                 fields.serialize_field("utterance", utterance)?;
                 fields.serialize_field("sample_rate", &chunk.sample_rate)?;
-                fields.serialize_field("samples", &Pcm(&chunk.samples))?;
+                fields.serialize_field("samples", &Pcm(&chunk.samples, self.1))?;
                 fields.end()
             }
             Input::Application(frame) => {
                 let mut fields = serializer.serialize_struct_variant(NAME, 5, "Application", 4)?;
-                fields.serialize_field("samples", &Pcm(frame.samples()))?;
+                fields.serialize_field("samples", &Pcm(frame.samples(), false))?;
                 fields.serialize_field("rtp_timestamp", &frame.rtp_timestamp)?;
                 fields.serialize_field("arrived_at", &frame.arrived_at)?;
                 fields.serialize_field("flags", &frame.flags)?;
@@ -190,14 +190,14 @@ impl Serialize for Octets<'_> {
     }
 }
 
-/// Samples as little-endian octets: two each, where the default would take up to three.
-struct Pcm<'a>(&'a [i16]);
+/// Samples as little-endian octets: two each, where the default would take up to three. Silent ones are all zero.
+struct Pcm<'a>(&'a [i16], bool);
 
 impl Serialize for Pcm<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut octets = serializer.serialize_seq(Some(self.0.len() * 2))?;
         for octet in self.0.iter().flat_map(|sample| sample.to_le_bytes()) {
-            octets.serialize_element(&octet)?;
+            octets.serialize_element(if self.1 { &0 } else { &octet })?;
         }
         octets.end()
     }
@@ -241,7 +241,7 @@ mod pcm {
     use super::*;
 
     pub(super) fn serialize<S: Serializer>(samples: &[i16], serializer: S) -> Result<S::Ok, S::Error> {
-        Pcm(samples).serialize(serializer)
+        Pcm(samples, false).serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i16>, D::Error> {

@@ -90,7 +90,10 @@ fn sixty_seconds_of_conversation_with_barge_in_and_digits_allocate_and_free_noth
 
     for second in 0..60u32 {
         let utterance = UtteranceId(second);
-        let policy = UtterancePolicy { barge_in: BargeIn { speech: OnSpeech::Stop, digits: true } };
+        let policy = UtterancePolicy {
+            barge_in: BargeIn { speech: OnSpeech::Stop, digits: true },
+            ..UtterancePolicy::default()
+        };
         run.handle(Input::Command(MediaCommand::Announce { utterance, policy }));
         for _ in 0..8 {
             let chunk = chunks[second as usize % chunks.len()].clone();

@@ -160,7 +160,7 @@ impl Chaos {
                 let barge_in = BargeIn { speech, digits: self.below(2) == 0 };
                 MediaCommand::Announce {
                     utterance: UtteranceId(self.announced),
-                    policy: UtterancePolicy { barge_in },
+                    policy: UtterancePolicy { barge_in, masked: false },
                 }
             }
             2 => MediaCommand::EndOfUtterance { utterance },

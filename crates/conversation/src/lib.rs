@@ -12,16 +12,18 @@ mod language;
 mod numerals;
 mod output;
 mod rehearsal;
+mod secret;
 mod understand;
 
 pub use bot::{Bot, BotError, BotErrors};
-pub use conversation::Conversation;
+pub use conversation::{Conversation, MASKED_KEY};
 pub use expected::{DtmfExpect, Expected, IntentPhrases, SlotKind};
 pub use input::{CallFacts, Input, ToolAnswer, ToolFailure, TransferOutcome};
 pub use language::Language;
 pub use output::{
     BargeIn, Event, HangUpReason, NoMatchReason, OnSpeech, Output, Prompt, PromptContent, PromptId, ToolCall,
-    ToolError, ToolId, TransferCall, TransferId,
+    ToolError, ToolId, ToolSecret, TransferCall, TransferId,
 };
 pub use rehearsal::{TestFailure, TestOutcome, TestReport, run_tests, run_tests_beside};
+pub use secret::Secret;
 pub use understand::{Understanding, understand};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Expected;
+use crate::{Expected, Secret};
 
 /// What a conversation wants done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub enum Output {
     },
     /// For the record, the API's events and `bot test`; nothing to do.
     Event(Event),
+    /// From here on nothing that the caller says or keys may be recorded, or it may again.
+    Mask(bool),
 }
 
 /// Numbers the prompts of a call, from 1.
@@ -61,6 +63,11 @@ pub struct Prompt {
     pub voice: Option<String>,
     /// What may interrupt it.
     pub barge_in: BargeIn,
+    /// It may hold a masked value: how it sounds must not be recorded.
+    pub masked: bool,
+    /// The text with its masked values, where it has any: what is to be spoken in place of `content`.
+    #[serde(skip)]
+    pub secret: Secret<String>,
 }
 
 /// Text for the synthesizer or a recording.
@@ -118,6 +125,18 @@ pub struct ToolCall {
     pub body: Option<String>,
     /// The conversation goes on after this whether an answer came or not.
     pub timeout: Duration,
+    /// Headers and body with their masked values, where they have any: what is to be sent.
+    #[serde(skip)]
+    pub secret: Secret<ToolSecret>,
+}
+
+/// The part of an HTTP request that may hold masked values.
+#[derive(Clone)]
+pub struct ToolSecret {
+    /// Header fields in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<String>,
 }
 
 /// A transfer to a named target.

@@ -155,7 +155,7 @@ impl Watch {
                 Output::StopPrompt(prompt) => assert!(self.open.remove(prompt), "{prompt:?} is not said"),
                 Output::Event(event) => self.count(event),
                 Output::Expect(expected) => self.expected = Some(expected.clone()),
-                Output::ResumePrompts | Output::ExpectNothing => {}
+                Output::ResumePrompts | Output::ExpectNothing | Output::Mask(_) => {}
             }
             self.text.push_str(&format!("{output:?}\n"));
         }

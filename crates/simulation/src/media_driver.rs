@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_audio::{AudioChunk, Frame};
-use offhook_call_media::{CallMedia, Input, LegId, MediaCommand, MediaEvent, MediaSettings, Outputs};
+use offhook_call_media::{CallMedia, Input, LegId, MediaCommand, MediaEvent, MediaSettings, Outputs, hide_sent};
 use offhook_engine_api::UtteranceId;
 use offhook_testkit::Line;
 use offhook_time::Time;
@@ -30,6 +30,8 @@ pub(crate) struct FromMedia {
     pub packets: Vec<Sent>,
     pub events: Vec<MediaEvent>,
     pub application: Vec<Frame>,
+    /// What was made of masked sound.
+    pub judged: Vec<Vec<u8>>,
 }
 
 /// A packet that left.
@@ -38,6 +40,8 @@ pub(crate) struct Sent {
     pub rtcp: bool,
     pub to: SocketAddr,
     pub bytes: Vec<u8>,
+    /// It must be recorded as [`hide_sent`] makes it.
+    pub masked: bool,
 }
 
 /// The media half and its queues.
@@ -144,10 +148,18 @@ impl MediaDriver {
 
     fn step(&mut self, input: Input<'_>, seen: &mut Witnesses<'_>, left: &mut FromMedia, now: Time) {
         let before = left.packets.len();
+        left.judged.clear();
         let mut outputs = Seen { hashing: seen.hashing, watch: Some(seen.watch), left, now };
         self.media.handle_recorded(input, &mut outputs, seen.steps, now);
-        for Sent { rtcp, to, bytes } in left.packets.iter().skip(before) {
-            seen.steps.sent(*rtcp, *to, bytes, now);
+        for judgement in &left.judged {
+            seen.steps.judged(judgement);
+        }
+        for Sent { rtcp, to, bytes, masked } in left.packets.iter().skip(before) {
+            let mut bytes = bytes.clone();
+            if *masked {
+                hide_sent(&mut bytes);
+            }
+            seen.steps.sent(*rtcp, *to, &bytes, now);
         }
     }
 }
@@ -168,14 +180,25 @@ impl Outputs for Seen<'_> {
         if let Some(watch) = &mut self.watch {
             watch.rtp(packet, self.now);
         }
-        self.left.packets.push(Sent { rtcp: false, to, bytes: packet.to_vec() });
+        self.left.packets.push(Sent { rtcp: false, to, bytes: packet.to_vec(), masked: false });
+    }
+
+    fn masked_rtp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
+        self.rtp(leg, to, packet);
+        if let Some(sent) = self.left.packets.last_mut() {
+            sent.masked = true;
+        }
+    }
+
+    fn judged(&mut self, judgement: &[u8]) {
+        self.left.judged.push(judgement.to_vec());
     }
 
     fn rtcp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
         self.hashing.rtp.value(1, self.now, &to);
         self.hashing.rtp.bytes(1, self.now, packet);
         self.hashing.media.bytes(1, self.now, packet);
-        self.left.packets.push(Sent { rtcp: true, to, bytes: packet.to_vec() });
+        self.left.packets.push(Sent { rtcp: true, to, bytes: packet.to_vec(), masked: false });
     }
 
     fn caller_audio(&mut self, frame: &Frame, in_utterance: bool) {

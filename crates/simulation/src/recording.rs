@@ -121,6 +121,12 @@ impl Steps {
         }
     }
 
+    pub fn judged(&mut self, judgement: &[u8]) {
+        if let Some(tape) = &mut self.tape {
+            tape.write(|recorder| recorder.judged(judgement));
+        }
+    }
+
     pub fn output(&mut self, output: &Output) {
         if let Some(tape) = &mut self.tape {
             tape.write(|recorder| recorder.output(output));

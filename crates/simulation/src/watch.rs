@@ -111,7 +111,8 @@ impl Watch {
             | MediaCommand::EndTurn
             | MediaCommand::SendDigits { .. }
             | MediaCommand::ClearApplication
-            | MediaCommand::MarkApplication { .. } => {}
+            | MediaCommand::MarkApplication { .. }
+            | MediaCommand::Mask { .. } => {}
         }
     }
 
@@ -142,7 +143,8 @@ impl Watch {
             | MediaEvent::RemoteLearned { .. }
             | MediaEvent::MarkReached { .. }
             | MediaEvent::DigitsRefused { .. }
-            | MediaEvent::Discard(_) => {}
+            | MediaEvent::Discard(_)
+            | MediaEvent::Digest { .. } => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! Commands of the API. Each ends in exactly one `command_finished`.
 
 use offhook_call_media::{BargeIn, Gain, LegId, MediaCommand, Port, Route, UtterancePolicy};
+use offhook_conversation::Secret;
 use offhook_engine_api::Voice;
 #[cfg(feature = "planted-faults")]
 use offhook_planted::{Fault, is_planted};
@@ -106,8 +107,8 @@ impl CallControl {
                 let voice =
                     Voice { language: language.to_owned(), name: name.unwrap_or_default().to_owned() };
                 let barge_in = if interruptible { BargeIn::ANY } else { BargeIn::default() };
-                let policy = UtterancePolicy { barge_in };
-                self.speak(AskedBy::Api(id.clone()), policy, SpeechContent::Text(text), voice, now);
+                let policy = UtterancePolicy { barge_in, masked: false };
+                self.speak(AskedBy::Api(id.clone()), policy, SpeechContent::Text(text), Secret::default(), voice, now);
                 Ok(false)
             }
             Command::Dtmf { leg, digits } => {

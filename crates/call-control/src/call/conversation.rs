@@ -3,7 +3,7 @@
 use offhook_call_media::{MediaCommand, OnSpeech, TurnPolicy, UtterancePolicy};
 use offhook_conversation::{
     CallFacts, Conversation, Event, HangUpReason, Input as Heard, Output as Wanted, Prompt, PromptId,
-    ToolAnswer, ToolCall, ToolError, ToolFailure, ToolId,
+    Secret, ToolAnswer, ToolCall, ToolError, ToolFailure, ToolId,
 };
 use offhook_engine_api::Voice;
 use offhook_time::{Seed, Time};
@@ -90,6 +90,7 @@ impl CallControl {
                 }
             }
             Wanted::ExpectNothing => self.listening.wanted = false,
+            Wanted::Mask(masked) => self.outputs.push_back(Output::Media(MediaCommand::Mask { masked })),
             Wanted::CallTool(call) => self.call_tool(call, now),
             Wanted::CancelTool(tool) => self.outputs.push_back(Output::CancelTool { tool: tool.0 }),
             Wanted::Transfer(transfer) => self.transfer_for_conversation(&transfer, now),
@@ -111,7 +112,8 @@ impl CallControl {
         let policy = translate::utterance_policy(prompt);
         let voice =
             Voice { language: prompt.language.clone(), name: prompt.voice.clone().unwrap_or_default() };
-        self.speak(AskedBy::Conversation(prompt.id), policy, translate::content(prompt), voice, now);
+        let asked_by = AskedBy::Conversation(prompt.id);
+        self.speak(asked_by, policy, translate::content(prompt), prompt.secret.clone(), voice, now);
     }
 
     /// Announces an utterance to media and has it synthesized.
@@ -120,6 +122,7 @@ impl CallControl {
         asked_by: AskedBy,
         policy: UtterancePolicy,
         content: SpeechContent,
+        secret: Secret<String>,
         voice: Voice,
         now: Time,
     ) {
@@ -136,7 +139,7 @@ impl CallControl {
         };
         self.fact(CallEvent::Said { speaker: Speaker::Bot, text, confidence: None }, now);
         self.outputs.push_back(Output::Media(MediaCommand::Announce { utterance, policy }));
-        self.outputs.push_back(Output::Speak(SpeakRequest { utterance, content, voice }));
+        self.outputs.push_back(Output::Speak(SpeakRequest { utterance, content, voice, secret }));
     }
 
     /// Stops everything the bot says. Media reports each as finished.

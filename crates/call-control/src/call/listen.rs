@@ -23,6 +23,7 @@ impl CallControl {
             return;
         }
         self.listening.hearing = true;
+        self.listening.masked = self.is_masked();
         if self.listening.available {
             self.outputs.push_back(Output::Recognizer(RecognizerCommand::StartUtterance));
         }
@@ -62,7 +63,8 @@ impl CallControl {
         if self.listening.available {
             self.outputs.push_back(Output::Recognizer(RecognizerCommand::FinishUtterance));
             let deadline = now + self.settings.limits.recognizer;
-            self.listening.owed.push_back(Owed { deadline, confirmed, stale: false });
+            let masked = self.listening.masked || self.is_masked();
+            self.listening.owed.push_back(Owed { deadline, confirmed, stale: false, masked });
         } else if confirmed {
             // Nobody can tell what was said: the bot's ladder leads the caller to the keys.
             self.tell_conversation(Heard::NoMatch, now);
@@ -72,11 +74,15 @@ impl CallControl {
     pub(super) fn handle_recognizer(&mut self, event: RecognizerEvent, now: Time) {
         match event {
             RecognizerEvent::Final { text, confidence } => {
-                if self.listening.owed.pop_front().is_none_or(|owed| owed.stale) {
+                let owed = self.listening.owed.pop_front();
+                // What was said behind the mask is no answer to what is asked after it.
+                if owed.is_none_or(|owed| owed.stale || (owed.masked && !self.is_masked())) {
                     return;
                 }
                 self.turn.recognized = Some(now);
-                let said = CallEvent::Said { speaker: Speaker::Caller, text: text.clone(), confidence };
+                let shown = self.conversation.as_ref().map(|conversation| conversation.masked_text(&text));
+                let shown = shown.unwrap_or_else(|| text.clone());
+                let said = CallEvent::Said { speaker: Speaker::Caller, text: shown, confidence };
                 self.fact(said, now);
                 self.tell_conversation(Heard::Heard { text, confidence }, now);
             }

@@ -22,7 +22,11 @@ impl CallControl {
             MediaEvent::SpeechConfirmed { stopped } => self.speech_confirmed(stopped, now),
             MediaEvent::SpeechRejected { .. } => self.speech_rejected(now),
             MediaEvent::SpeechEnded { times } => self.speech_ended(times, now),
-            MediaEvent::Digit { digit, duration, stopped, times, .. } => {
+            MediaEvent::Digit { digit, duration, stopped, times, masked, .. } => {
+                // Pressed behind the mask and late: it is for nobody, and nobody may know it.
+                if masked && !self.is_masked() {
+                    return;
+                }
                 // The turn of a key begins with the key.
                 self.turn = TurnClock::start(&times);
                 self.digit(digit, duration, stopped, now);
@@ -60,6 +64,8 @@ impl CallControl {
                 let error = "digits could not be sent: too many wait, or the far end takes none".to_owned();
                 self.fact(CallEvent::EngineFailed { error }, now);
             }
+            // It stands in the recording: that is all it is for.
+            MediaEvent::Digest { .. } => {}
             // Dropping it here is the point: the worker never frees memory.
             MediaEvent::Discard(_) => {}
             MediaEvent::Closed(report) => {
@@ -71,18 +77,20 @@ impl CallControl {
 
     fn digit(
         &mut self,
-        digit: char,
+        pressed: char,
         duration: Duration,
         stopped: Option<(UtteranceId, Duration)>,
         now: Time,
     ) {
         self.reset_silence(now);
+        let conversation = self.conversation.as_ref();
+        let digit = conversation.map_or(pressed, |conversation| conversation.masked_key(pressed));
         self.fact(CallEvent::Dtmf { digit }, now);
         self.barge_in(stopped, now);
         // A key answers the question that is open; speech that is still being recognized answered the same one.
         self.listening.forget_owed();
         match &self.settings.role {
-            Role::Bot(_) => self.tell_conversation(Heard::Digit(digit), now),
+            Role::Bot(_) => self.tell_conversation(Heard::Digit(pressed), now),
             Role::Bridge(_) => self.outputs.push_back(Output::BridgeDtmf { digit, duration }),
             Role::Echo => {}
         }

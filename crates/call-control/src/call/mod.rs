@@ -6,6 +6,7 @@ mod bridge;
 mod conversation;
 mod end;
 mod listen;
+mod mask;
 mod media;
 mod media_plan;
 mod next_hop;
@@ -131,9 +132,12 @@ impl CallControl {
         self.handle_recorded(input, &mut NoSteps, now);
     }
 
-    /// [`handle`](Self::handle), with the input recorded before it is handled.
+    /// [`handle`](Self::handle), with the input recorded before it is handled, as far as it may be.
     pub fn handle_recorded(&mut self, input: Input, sink: &mut dyn StepSink, now: Time) {
-        steps::record(sink, self.step, &input, now);
+        match self.masked(&input) {
+            Some(masked) => steps::record(sink, self.step, &masked, now),
+            None => steps::record(sink, self.step, &input, now),
+        }
         self.step += 1;
         if self.phase == Phase::Ended {
             return;

@@ -48,12 +48,17 @@ impl Again {
         }
     }
 
-    /// The utterance goes on between two words, at most [`MOST`] before the place where it is.
-    pub(super) fn go_back(&mut self) {
+    /// The utterance goes on between two words, at most [`MOST`] before the place where it is. One that is masked goes on
+    /// where its sound has no say.
+    pub(super) fn go_back(&mut self, is_masked: bool) {
         let known = self.samples.len().min(self.written as usize);
         let nearest = (self.left + LEAST).min(known);
         let farthest = (self.left + MOST).min(known);
         let places = (nearest..=farthest).step_by(STEP);
+        if is_masked {
+            self.left = nearest;
+            return;
+        }
         self.left = places.min_by_key(|place| self.energy(*place)).unwrap_or(nearest);
     }
 
@@ -98,7 +103,7 @@ mod tests {
         again.heard(&[0; QUIET]);
         again.heard(&[9_000; 4_000]);
 
-        again.go_back();
+        again.go_back(false);
 
         let mut out = [1; 4_000 + QUIET + 1];
         assert_eq!(again.take(&mut out), 4_000 + QUIET);
@@ -109,13 +114,13 @@ mod tests {
     fn what_has_hardly_begun_begins_anew_and_another_utterance_is_not_mixed_up_with_it() {
         let mut again = Again::new(true);
         again.heard(&loud(100));
-        again.go_back();
+        again.go_back(false);
         let mut out = [0; 200];
         assert_eq!((again.take(&mut out[..60]), again.take(&mut out[60..])), (60, 40));
         assert_eq!(out[..100], loud(100));
 
         again.forget();
-        again.go_back();
+        again.go_back(false);
 
         assert_eq!(again.take(&mut out), 0);
     }
@@ -124,7 +129,7 @@ mod tests {
     fn one_without_memory_never_repeats_anything() {
         let mut again = Again::new(false);
         again.heard(&loud(100));
-        again.go_back();
+        again.go_back(false);
 
         assert_eq!(again.take(&mut [0; 10]), 0);
     }

@@ -38,9 +38,13 @@ struct Begun {
 }
 
 impl Audible {
-    /// A packet left; `energy` is its mean square as decoded at the far end.
-    pub(super) fn sent(&mut self, energy: f32, now: Time) {
-        let audible = energy > AUDIBLE;
+    /// Whether a packet can be heard; `energy` is its mean square as decoded at the far end.
+    pub(super) fn is_audible(energy: f32) -> bool {
+        energy > AUDIBLE
+    }
+
+    /// A packet left.
+    pub(super) fn sent(&mut self, audible: bool, now: Time) {
         self.sent = Some((now, audible));
         if audible {
             self.until = Some(now);
@@ -111,10 +115,10 @@ mod tests {
     #[test]
     fn a_word_of_one_packet_is_heard_when_it_is_over_and_silence_never() {
         let mut audible = begun();
-        audible.sent(LOUD, at(0));
+        audible.sent(true, at(0));
         audible.begin(UtteranceId(2), at(0));
         assert_eq!(audible.judge(), None);
-        audible.sent(SOFT, at(1));
+        audible.sent(false, at(1));
 
         assert_eq!(audible.finish(UtteranceId(1)), None, "another utterance");
         assert!(
@@ -127,7 +131,7 @@ mod tests {
     #[test]
     fn it_is_known_when_the_bot_was_heard_last() {
         let mut audible = Audible::default();
-        [LOUD, LOUD, SOFT, SOFT].iter().zip(0..).for_each(|(energy, n)| audible.sent(*energy, at(n)));
+        [LOUD, LOUD, SOFT, SOFT].iter().zip(0..).for_each(|(energy, n)| audible.sent(Audible::is_audible(*energy), at(n)));
 
         assert_eq!(audible.until(), Some(at(1)));
     }
@@ -135,7 +139,7 @@ mod tests {
     /// After the first packet, a silent one, of utterance 1.
     fn begun() -> Audible {
         let mut audible = Audible::default();
-        audible.sent(0.0, at(0));
+        audible.sent(false, at(0));
         audible.begin(UtteranceId(1), at(0));
         assert_eq!(audible.judge(), None);
         audible
@@ -146,7 +150,7 @@ mod tests {
         let mut audible = Audible::default();
         let mut events = Vec::new();
         for (energy, n) in packets.iter().zip(0..) {
-            audible.sent(*energy, at(n));
+            audible.sent(Audible::is_audible(*energy), at(n));
             if n == 0 {
                 audible.begin(UtteranceId(1), Time::ZERO);
             }

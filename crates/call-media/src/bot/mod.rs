@@ -5,6 +5,7 @@ mod audible;
 mod resample;
 mod utterance;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use offhook_audio::AudioChunk;
@@ -15,6 +16,7 @@ use offhook_time::Time;
 use crate::declick::Declick;
 use crate::egress::LONGEST_PACKET;
 use crate::live::{LINE_FRAME, LINE_RATE};
+use crate::mask::packet_judgement;
 use crate::{MediaEvent, OnSpeech, Outputs, RefusalCause, UtterancePolicy};
 use again::Again;
 use audible::Audible;
@@ -27,6 +29,9 @@ const TAIL: usize = LINE_FRAME;
 /// Events that one packet may raise. More utterances than that do not begin or end within a packet; the next one
 /// goes on.
 const NOTES: usize = 8;
+
+/// Resampler, fade and declick sound on for less than so many of the shortest packets.
+const MASKED_PACKETS: u8 = 5;
 
 /// Why an utterance stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +80,10 @@ pub(crate) struct BotVoice {
     audible: Audible,
     underruns: u64,
     refused: u64,
+    /// Packets that may still carry what must be recorded nowhere.
+    masked_packets: u8,
+    /// Whether those could be heard when the call was live.
+    foretold: VecDeque<bool>,
     /// What was rendered last, where more than one leg may hear it.
     said: Vec<i16>,
     said_len: usize,
@@ -111,6 +120,8 @@ impl BotVoice {
             audible: Audible::default(),
             underruns: 0,
             refused: 0,
+            masked_packets: 0,
+            foretold: VecDeque::new(),
             said: vec![0; if is_shared { LONGEST_PACKET } else { 0 }],
             said_len: 0,
         }
@@ -252,7 +263,8 @@ impl BotVoice {
             Pause::No | Pause::WhileJudged => return,
             Pause::WhileUnderstood => {}
         }
-        self.again.go_back();
+        let is_masked = self.utterances.front().is_some_and(|front| front.policy.masked);
+        self.again.go_back(is_masked);
         self.pause = if judging { Pause::WhileJudged } else { Pause::No };
         self.aim(fade);
     }
@@ -288,6 +300,7 @@ impl BotVoice {
 
     /// Writes the next samples into `mix`, which is silent. The events of what begins or ends in them wait for [`Self::handed_over`].
     pub(crate) fn render(&mut self, mix: &mut [i16], outputs: &mut impl Outputs) {
+        self.masked_packets = self.masked_packets.saturating_sub(1);
         self.render_next(mix, outputs);
         self.said_len = mix.len().min(self.said.len());
         self.said[..self.said_len].copy_from_slice(&mix[..self.said_len]);
@@ -312,8 +325,23 @@ impl BotVoice {
     }
 
     /// The packet with what was rendered was sent; `energy` is the mean square that the far end decodes.
-    pub(crate) fn sent(&mut self, energy: f32, now: Time) {
-        self.audible.sent(energy, now);
+    pub(crate) fn sent(&mut self, energy: f32, outputs: &mut impl Outputs, now: Time) {
+        let mut audible = Audible::is_audible(energy);
+        if self.is_masked() {
+            audible = self.foretold.pop_front().unwrap_or(audible);
+            outputs.judged(&packet_judgement(audible));
+        }
+        self.audible.sent(audible, now);
+    }
+
+    /// Whether what was rendered last may carry what must be recorded nowhere.
+    pub(crate) fn is_masked(&self) -> bool {
+        self.masked_packets > 0
+    }
+
+    /// Whether the next packet of those could be heard.
+    pub(crate) fn foretell(&mut self, audible: bool) {
+        self.foretold.push_back(audible);
     }
 
     /// Whether the caller's sound keeps it quiet, or will at once where it turns out to be speech.
@@ -350,6 +378,9 @@ impl BotVoice {
         let mut filled = 0;
         while filled < samples.len() {
             let Some(front) = self.utterances.front_mut() else { break };
+            if front.policy.masked {
+                self.masked_packets = MASKED_PACKETS;
+            }
             let again = self.again.take(&mut samples[filled..]);
             if again > 0 {
                 filled += again;
@@ -463,6 +494,9 @@ impl BotVoice {
     /// Renders the next samples of the front utterance with a fade to nothing.
     fn fade_into_tail(&mut self, fade: Duration, outputs: &mut impl Outputs) {
         let len = samples_in(fade).min(TAIL);
+        if self.utterances.front().is_some_and(|front| front.policy.masked) {
+            self.masked_packets = MASKED_PACKETS;
+        }
         let mut samples = [0i16; TAIL];
         if self.ramp.gain() > 0.0 {
             while self.ready_from == self.ready_to && self.refill(outputs) == Refill::Ready {}

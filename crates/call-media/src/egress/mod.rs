@@ -187,9 +187,11 @@ impl Egress {
         self.silent = mixed.iter().all(|sample| sample.unsigned_abs() < SILENT_PEAK);
         let moved = phase.advance(interval(samples), slack);
         self.hearing.shift(moved);
-        let energy = self.write(stream, mixed, to, bot.is_some(), outputs);
+        let is_masked = bot.as_ref().is_some_and(|bot| bot.is_masked());
+        let judged = Judged { audible: bot.is_some(), is_masked };
+        let energy = self.write(stream, mixed, to, judged, outputs);
         if let Some(bot) = bot {
-            bot.sent(energy, now);
+            bot.sent(energy, outputs, now);
         }
     }
 
@@ -199,7 +201,7 @@ impl Egress {
         stream: &StreamSettings,
         mixed: &[i16],
         to: std::net::SocketAddr,
-        is_judged: bool,
+        judged: Judged,
         outputs: &mut impl Outputs,
     ) -> f32 {
         let samples = mixed.len() as u32;
@@ -224,7 +226,7 @@ impl Egress {
                 };
                 let mut payload = [0u8; LONGEST_PACKET];
                 let len = law(stream.codec).encode(mixed, &mut payload);
-                if is_judged && !self.silent {
+                if judged.audible && !self.silent {
                     let mut decoded = [0i16; LONGEST_PACKET];
                     let count = law(stream.codec).decode(&payload[..len], &mut decoded);
                     energy = level::energy(&decoded[..count]);
@@ -234,7 +236,11 @@ impl Egress {
         };
         if let Ok(len) = written {
             self.sent += 1;
-            outputs.rtp(self.leg, to, &packet[..len]);
+            if judged.is_masked {
+                outputs.masked_rtp(self.leg, to, &packet[..len]);
+            } else {
+                outputs.rtp(self.leg, to, &packet[..len]);
+            }
         }
         energy
     }
@@ -247,6 +253,15 @@ impl Egress {
         self.silent = true;
         phase.advance(interval(samples), Slack::default());
     }
+}
+
+/// What is asked about a packet.
+#[derive(Clone, Copy)]
+struct Judged {
+    /// Whether it is judged if it can be heard.
+    audible: bool,
+    /// Whether it carries what must be recorded nowhere.
+    is_masked: bool,
 }
 
 /// The companding law of a line codec.

@@ -218,7 +218,7 @@ impl<S: StepSink> Scene<S> {
     }
 
     pub fn announce_with(&mut self, utterance: u32, barge_in: BargeIn) {
-        let policy = UtterancePolicy { barge_in };
+        let policy = UtterancePolicy { barge_in, masked: false };
         self.command(MediaCommand::Announce { utterance: UtteranceId(utterance), policy });
     }
 

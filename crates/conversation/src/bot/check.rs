@@ -1,6 +1,7 @@
 //! What serde cannot see: names that do not exist, states that nobody reaches, ladders without an end.
 
 mod flow;
+mod masking;
 mod names;
 mod phrases;
 mod shape;
@@ -23,6 +24,7 @@ pub(crate) fn check(
     names::check(file, &mut report);
     template::check(file, templates, &mut report);
     phrases::check(file, &mut report);
+    masking::check(file, &mut report);
     // Reachability of a file with unknown names would only repeat them.
     if report.errors.is_empty() {
         flow::check(file, &mut report);

@@ -181,6 +181,8 @@ pub(crate) struct SlotFile {
     pub attempts: Option<u32>,
     /// Keep the value out of events.
     pub sensitive: bool,
+    /// Record the value nowhere, nor what is said and keyed where it is asked for. Only for digits.
+    pub masked: bool,
 }
 
 /// How many digits.
@@ -248,6 +250,8 @@ pub(crate) struct StateFile {
     pub set: Named<At<String>>,
     /// What the bot says.
     pub say: Say,
+    /// Record nothing that the caller says or keys here. A state that fills a masked slot is masked by itself.
+    pub masked: Option<At<bool>>,
     /// What the call was good for, for the record.
     pub outcome: Option<At<String>>,
     /// The first condition that holds decides the next state.

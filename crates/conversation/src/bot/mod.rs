@@ -5,6 +5,7 @@ mod check;
 pub(crate) mod defaults;
 mod error;
 pub(crate) mod file;
+pub(crate) mod masking;
 mod money;
 mod place;
 mod short;
@@ -14,7 +15,9 @@ mod suggest;
 mod syntax;
 mod templates;
 mod tests_file;
-mod walk;
+pub(crate) mod walk;
+
+use std::collections::BTreeSet;
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -37,6 +40,7 @@ pub struct Bot {
     source: String,
     file: BotFile,
     templates: Templates,
+    masked_names: BTreeSet<String>,
     /// Wins over all that the file says of barge-in.
     barge_in_everywhere: Option<BargeIn>,
 }
@@ -52,6 +56,7 @@ impl Bot {
             version: Bot::version_of(yaml),
             file_name: file_name.to_owned(),
             source: yaml.to_owned(),
+            masked_names: masking::masked_names(&file),
             file,
             templates,
             barge_in_everywhere: None,
@@ -76,6 +81,11 @@ impl Bot {
     /// The file's text, as `parse` was given it: what a recorded call needs to be run again.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Slots and variables whose values must be recorded nowhere.
+    pub(crate) fn masked_names(&self) -> &BTreeSet<String> {
+        &self.masked_names
     }
 
     /// The name in the file.

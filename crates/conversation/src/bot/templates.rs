@@ -44,9 +44,14 @@ impl Templates {
             let text = if in_url { percent_encode(&text) } else { text };
             out.write_str(&text).map_err(|_| Error::from(ErrorKind::WriteFailure))
         });
-        environment.add_filter("digits", move |value: Value| spoken::digits(&plain(&value), language));
-        environment.add_filter("spell", move |value: Value| spoken::spell(&plain(&value), language));
-        environment.add_filter("number", move |value: Value| spoken::number(&plain(&value), language));
+        environment.add_filter("digits", move |value: Value| {
+            speakable(&value, |text| spoken::digits(text, language))
+        });
+        environment
+            .add_filter("spell", move |value: Value| speakable(&value, |text| spoken::spell(text, language)));
+        environment.add_filter("number", move |value: Value| {
+            speakable(&value, |text| spoken::number(text, language))
+        });
         environment.add_filter("money", move |value: Value, currency: Option<String>| {
             let currency = currency.as_deref().unwrap_or(money::usual(language));
             money::money(&plain(&value), currency, language).ok_or_else(|| {
@@ -55,7 +60,8 @@ impl Templates {
                 Error::new(ErrorKind::InvalidOperation, what)
             })
         });
-        environment.add_filter("date", move |value: Value| spoken::date(&plain(&value), language));
+        environment
+            .add_filter("date", move |value: Value| speakable(&value, |text| spoken::date(text, language)));
         // Neither helps to say something, and both print what the caller must not hear.
         environment.remove_global("debug");
         Templates { environment }
@@ -145,6 +151,13 @@ fn sorted(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut names: Vec<String> = names.into_iter().collect();
     names.sort();
     names
+}
+
+/// A masked value stays what it is: there is nothing in it to be spoken otherwise.
+fn speakable(value: &Value, spoken: impl FnOnce(&str) -> String) -> String {
+    let text = plain(value);
+    let is_masked = !text.is_empty() && text.chars().all(|c| c == crate::MASKED_KEY);
+    if is_masked { text } else { spoken(&text) }
 }
 
 fn plain(value: &Value) -> String {

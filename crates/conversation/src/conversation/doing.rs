@@ -10,8 +10,8 @@ use super::{Conversation, Failure, Next, Phase};
 use crate::bot::Scope;
 use crate::bot::file::{CallFile, ToolFile, TransferFile};
 use crate::{
-    Bot, Event, Output, ToolAnswer, ToolCall, ToolError, ToolFailure, ToolId, TransferCall, TransferId,
-    TransferOutcome,
+    Bot, Event, Output, Secret, ToolAnswer, ToolCall, ToolError, ToolFailure, ToolId, ToolSecret,
+    TransferCall, TransferId, TransferOutcome,
 };
 
 /// How long a target may ring where nobody says.
@@ -59,7 +59,11 @@ impl Conversation {
             return Err(Failure(format!("there is no tool `{}`", call.tool.value)));
         };
         let id = ToolId(self.next_request());
-        let request = request(&bot, id, &call.tool, tool, &self.scope(now))?;
+        let mut request = request(&bot, id, &call.tool, tool, &self.scope(now))?;
+        if !bot.masked_names().is_empty() {
+            let (headers, body) = headers_and_body(&bot, tool, &self.revealed_scope(now))?;
+            request.secret = Secret::new(ToolSecret { headers, body });
+        }
         if !request.url.starts_with("http://") && !request.url.starts_with("https://") {
             // A value of the configuration is missing: nobody needs to be asked to know the answer.
             let outcome = Err(ToolFailure::Refused("the URL is not absolute".to_owned()));
@@ -223,6 +227,22 @@ fn target_of<'a>(bot: &'a Bot, state: &str, index: usize) -> Option<&'a str> {
 }
 
 fn request(bot: &Bot, id: ToolId, name: &str, tool: &ToolFile, scope: &Scope) -> Result<ToolCall, Failure> {
+    let (headers, body) = headers_and_body(bot, tool, scope)?;
+    Ok(ToolCall {
+        id,
+        name: name.to_owned(),
+        method: tool.method.value.clone(),
+        url: bot.templates().url(&tool.url, scope)?,
+        headers,
+        body,
+        timeout: tool.timeout.0,
+        secret: Secret::default(),
+    })
+}
+
+type HeadersAndBody = (Vec<(String, String)>, Option<String>);
+
+fn headers_and_body(bot: &Bot, tool: &ToolFile, scope: &Scope) -> Result<HeadersAndBody, Failure> {
     let templates = bot.templates();
     let mut headers = Vec::new();
     for (header, value) in &tool.headers {
@@ -239,15 +259,7 @@ fn request(bot: &Bot, id: ToolId, name: &str, tool: &ToolFile, scope: &Scope) ->
             }
         }),
     };
-    Ok(ToolCall {
-        id,
-        name: name.to_owned(),
-        method: tool.method.value.clone(),
-        url: templates.url(&tool.url, scope)?,
-        headers,
-        body,
-        timeout: tool.timeout.0,
-    })
+    Ok((headers, body))
 }
 
 /// A body with its templates rendered; JSON takes care of quotes.

@@ -104,7 +104,11 @@ impl Conversation {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let shown = self.shown(name, &text);
         self.event(Event::Understood { intent: intent.to_owned(), slot: Some((name.to_owned(), shown)) });
+        let hidden = self.vault.heard.take();
         self.set_variable(name, value);
+        if let Some(digits) = hidden.filter(|_| slot.masked) {
+            self.vault.values.insert(name.to_owned(), Json::String(digits));
+        }
         match &slot.confirm {
             Some(confirm) => {
                 self.say(confirm, now)?;

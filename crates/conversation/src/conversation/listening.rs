@@ -7,13 +7,13 @@ use std::time::Duration;
 use offhook_planted::{Fault, is_planted};
 use offhook_time::Time;
 
-use super::{Conversation, Failure, Next, Phase};
+use super::vault::hesitates;
+use super::{Conversation, Failure, MASKED_KEY, Next, Phase};
 use crate::bot::digits_of;
 use crate::bot::file::{Listen, Rung, SlotFile};
-use crate::understand::is_hesitation;
 use crate::{
-    Bot, DtmfExpect, Event, Expected, HangUpReason, IntentPhrases, NoMatchReason, OnSpeech, Output, SlotKind,
-    Understanding, understand,
+    Bot, DtmfExpect, Event, Expected, HangUpReason, IntentPhrases, NoMatchReason, OnSpeech, Output, Secret,
+    SlotKind, Understanding,
 };
 
 /// The key that ends a number early.
@@ -23,9 +23,11 @@ const TERMINATOR: char = '#';
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) question: Question,
-    expected: Expected,
+    pub(super) expected: Expected,
     /// Keys of an unfinished number.
     keys: String,
+    /// What they really are, where they are masked.
+    hidden: Secret<String>,
     timer: Timer,
 }
 
@@ -116,11 +118,11 @@ impl Conversation {
         let understanding = if is_unsure {
             Understanding::NoMatch { reason: NoMatchReason::LowConfidence, digits: String::new() }
         } else {
-            understand(text, &listening.expected)
+            listening.understand(text)
         };
         let is_answer = !matches!(understanding, Understanding::NoMatch { .. });
         // Over a prompt, a sound that nobody took for speech is no answer either, whatever a recognizer hears in it.
-        let may_be_nothing = is_hesitation(text)
+        let may_be_nothing = hesitates(text)
             || on_speech == OnSpeech::WaitForMatch
             || (!self.speaking.has_given_way() && !matches!(listening.timer, Timer::Speech(_)));
         if !is_answer && may_be_nothing {
@@ -165,7 +167,8 @@ impl Conversation {
         self.run_result(next, now);
     }
 
-    pub(super) fn handle_digit(&mut self, key: char, now: Time) {
+    pub(super) fn handle_digit(&mut self, pressed: char, now: Time) {
+        let key = self.masked_key(pressed);
         let may_interrupt = self.speaking.barge_in().digits;
         let between_keys = self.bot.file().turn.between_keys.0;
         let bot = Arc::clone(&self.bot);
@@ -194,10 +197,7 @@ impl Conversation {
         // 1 and 2 answer a yes-or-no question, unless the state gives keys a meaning of their own.
         let has_menu = is_answer && listen.is_some_and(|listen| !listen.keys.is_empty());
         let asks_number = is_answer && awaits_number.is_some();
-        let yes_or_no = !has_menu
-            && !asks_number
-            && listening.expected.slots.contains(&SlotKind::YesNo)
-            && listening.keys.is_empty();
+        let yes_or_no = takes_yes_or_no(listening, has_menu, asks_number);
         match (awaits_number, key) {
             (_, '1') if yes_or_no => {
                 self.stop_for_key();
@@ -207,8 +207,14 @@ impl Conversation {
                 self.stop_for_key();
                 self.understood(Understanding::No, now);
             }
-            (Some((_, max)), '0'..='9') if is_answer => {
+            (Some((_, max)), '0'..='9' | MASKED_KEY) if is_answer => {
                 listening.keys.push(key);
+                if key == MASKED_KEY {
+                    let mut hidden =
+                        std::mem::take(&mut listening.hidden).into_revealed().unwrap_or_default();
+                    hidden.push(pressed);
+                    listening.hidden = Secret::new(hidden);
+                }
                 let until = now + between_keys;
                 #[cfg(feature = "planted-faults")]
                 let until = match listening.timer {
@@ -228,6 +234,18 @@ impl Conversation {
                 self.no_match(NoMatchReason::NothingAwaited, key.to_string(), now);
             }
         }
+    }
+
+    /// Whether a key is an answer by itself here, or leads somewhere: then it is no digit of a number.
+    pub(super) fn is_an_answer(&self, listening: &Listening, key: char) -> bool {
+        let is_answer = listening.question == Question::State;
+        let listen = listen_of(&self.bot, &self.state);
+        let name = key.to_string();
+        let own = listen.filter(|_| is_answer).is_some_and(|listen| listen.keys.contains_key(name.as_str()));
+        let has_menu = is_answer && listen.is_some_and(|listen| !listen.keys.is_empty());
+        let asks_number = is_answer && awaited_digits(&listening.expected).is_some();
+        own || self.bot.file().anywhere.keys.contains_key(name.as_str())
+            || (matches!(key, '1' | '2') && takes_yes_or_no(listening, has_menu, asks_number))
     }
 
     pub(super) fn handle_listening_deadline(&mut self, now: Time) {
@@ -266,7 +284,13 @@ impl Conversation {
             return Ok(self.way_out(HangUpReason::EngineFailed, now));
         }
         self.outputs.push_back(Output::Expect(expected.clone()));
-        let mut listening = Listening { question, expected, keys: String::new(), timer: Timer::Off };
+        let mut listening = Listening {
+            question,
+            expected,
+            keys: String::new(),
+            hidden: Secret::default(),
+            timer: Timer::Off,
+        };
         if self.speaking.is_silent() {
             listening.start_waiting(now);
         }
@@ -353,6 +377,7 @@ impl Conversation {
     fn number_entered(&mut self, now: Time) {
         let Phase::Listening(listening) = &mut self.phase else { return };
         let keys = std::mem::take(&mut listening.keys);
+        self.vault.heard = std::mem::take(&mut listening.hidden).into_revealed();
         let fits = awaited_digits(&listening.expected)
             .is_some_and(|(min, max)| (usize::from(min)..=usize::from(max)).contains(&keys.len()));
         self.memory.turn.text.clear();
@@ -363,6 +388,11 @@ impl Conversation {
         };
         self.understood(understanding, now);
     }
+}
+
+fn takes_yes_or_no(listening: &Listening, has_menu: bool, asks_number: bool) -> bool {
+    let is_asked = listening.expected.slots.contains(&SlotKind::YesNo);
+    !has_menu && !asks_number && is_asked && listening.keys.is_empty()
 }
 
 pub(super) fn too_many_turns() -> Next {

@@ -8,6 +8,7 @@ mod filling;
 mod listening;
 mod scope;
 mod speaking;
+mod vault;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use self::doing::{Calling, Transferring};
 use self::listening::Listening;
 use self::scope::Memory;
 use self::speaking::Speaking;
+pub use self::vault::MASKED_KEY;
+use self::vault::Vault;
 use crate::bot::file::{Go, StateFile};
 use crate::bot::{Short, defaults};
 use crate::{Bot, CallFacts, Event, HangUpReason, Input, Output, PromptId};
@@ -37,6 +40,7 @@ pub struct Conversation {
     state: String,
     phase: Phase,
     memory: Memory,
+    vault: Vault,
     speaking: Speaking,
     turns: u32,
     silent_states: u32,
@@ -96,6 +100,7 @@ impl Conversation {
     pub fn new(bot: Arc<Bot>, seed: Seed, wall: WallClock, now: Time) -> Self {
         Conversation {
             memory: Memory::new(&bot),
+            vault: Vault::default(),
             bot,
             randomness: Randomness::new(seed),
             wall,
@@ -115,7 +120,11 @@ impl Conversation {
     pub fn handle(&mut self, input: Input, now: Time) {
         match input {
             Input::Start(facts) => self.handle_start(facts, now),
-            Input::Heard { text, confidence } => self.handle_heard(&text, confidence, now),
+            Input::Heard { text, confidence } => {
+                let (text, digits) = self.hear(&text);
+                self.vault.heard = digits;
+                self.handle_heard(&text, confidence, now);
+            }
             Input::NoMatch => self.handle_unclear(now),
             Input::NoInput => self.handle_no_input(now),
             Input::Digit(key) => self.handle_digit(key, now),
@@ -123,7 +132,10 @@ impl Conversation {
             Input::PromptFinished { prompt, completed } => {
                 self.handle_prompt_finished(prompt, completed, now)
             }
-            Input::ToolResult { tool, outcome } => self.handle_tool_result(tool, outcome, now),
+            Input::ToolResult { tool, outcome } => {
+                let outcome = self.scrubbed(outcome);
+                self.handle_tool_result(tool, outcome, now);
+            }
             Input::TransferOutcome { transfer, outcome } => {
                 self.handle_transfer_outcome(transfer, outcome, now)
             }
@@ -132,6 +144,7 @@ impl Conversation {
             Input::RecognizerFailed => self.handle_recognizer_failed(now),
             Input::SynthesizerFailed { prompt } => self.handle_synthesizer_failed(prompt, now),
         }
+        self.vault.heard = None;
         self.settle_barge_in();
     }
 
@@ -289,6 +302,10 @@ impl Conversation {
             self.memory.counts = Default::default();
         }
         self.state = name;
+        let masked = self.is_masked();
+        if std::mem::replace(&mut self.vault.told, masked) != masked {
+            self.outputs.push_back(Output::Mask(masked));
+        }
         self.event(Event::StateEntered { state: self.state.clone() });
         let bot = Arc::clone(&self.bot);
         let Some(state) = bot.file().states.get(self.state.as_str()) else {

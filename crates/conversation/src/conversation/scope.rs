@@ -123,32 +123,41 @@ impl Conversation {
         }
         let scope = self.scope(now);
         let bot = Arc::clone(&self.bot);
+        let revealed = (!bot.masked_names().is_empty()).then(|| self.revealed_scope(now));
         let mut evaluated = Vec::with_capacity(values.len());
         for (name, expression) in values {
             let value = bot.templates().value(expression, &scope)?;
             let json = serde_json::to_value(&value).map_err(|error| Failure(error.to_string()))?;
-            evaluated.push((name.value.clone(), json));
+            let hidden = revealed.as_ref().filter(|_| bot.masked_names().contains(name.as_str()));
+            // The masked value decides; what the real one gives is only said and sent.
+            let hidden = hidden.and_then(|scope| bot.templates().value(expression, scope).ok());
+            let hidden = hidden.and_then(|value| serde_json::to_value(&value).ok());
+            evaluated.push((name.value.clone(), json, hidden));
         }
-        for (name, value) in evaluated {
+        for (name, value, hidden) in evaluated {
             self.set_variable(&name, value);
+            if let Some(hidden) = hidden {
+                self.vault.values.insert(name, hidden);
+            }
         }
         Ok(())
     }
 
     pub(super) fn set_variable(&mut self, name: &str, value: Json) {
         let shown = self.shown(name, &value.to_string());
+        self.vault.values.remove(name);
         self.memory.variables.insert(name.to_owned(), value);
         self.event(Event::VariableSet { name: name.to_owned(), value: shown });
     }
 
     /// The value as records may show it.
     pub(super) fn shown(&self, name: &str, value: &str) -> String {
-        let is_sensitive = self.bot.file().slots.get(name).is_some_and(|slot| slot.sensitive);
+        let is_sensitive = self.bot.file().slots.get(name).is_some_and(|slot| slot.sensitive || slot.masked);
         if is_sensitive { "*".repeat(value.chars().count()) } else { value.to_owned() }
     }
 }
 
-fn template_value(json: &Json) -> Value {
+pub(super) fn template_value(json: &Json) -> Value {
     match json {
         Json::Null => Value::from(()),
         Json::Bool(value) => Value::from(*value),

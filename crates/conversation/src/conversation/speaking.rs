@@ -9,7 +9,7 @@ use offhook_time::Time;
 use super::{Conversation, Failure, Phase};
 use crate::bot::Short;
 use crate::bot::file::{LineFile, Say};
-use crate::{BargeIn, OnSpeech, Output, Prompt, PromptContent, PromptId};
+use crate::{BargeIn, OnSpeech, Output, Prompt, PromptContent, PromptId, Secret};
 
 /// A prompt that did not finish after this is lost: nobody speaks longer, and the call must not hang on it.
 const LONGEST_PROMPT: Duration = Duration::from_secs(180);
@@ -201,8 +201,16 @@ impl Conversation {
 
     fn speak(&mut self, template: &str, line: &LineFile, now: Time) -> Result<(), Failure> {
         let text = self.bot.templates().speech(template, &self.scope(now))?;
-        if !text.is_empty() {
-            self.queue(PromptContent::Text(text), line, now);
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.queue(PromptContent::Text(text), line, now);
+        if self.may_reveal(template) {
+            let spoken = self.bot.templates().speech(template, &self.revealed_scope(now)).ok();
+            if let Some(Output::Prompt(prompt)) = self.outputs.back_mut() {
+                prompt.masked = true;
+                prompt.secret = spoken.map_or_else(Secret::default, Secret::new);
+            }
         }
         Ok(())
     }
@@ -222,6 +230,8 @@ impl Conversation {
             language: line.language.clone().unwrap_or_else(|| file.language.value.clone()),
             voice: line.voice.clone().or_else(|| file.voice.clone()),
             barge_in,
+            masked: false,
+            secret: Secret::default(),
         };
         self.speaking.unfinished.push_back((id, barge_in));
         self.outputs.push_back(Output::Prompt(prompt));

@@ -199,7 +199,7 @@ impl<'a> Stage<'a> {
         match output {
             Output::Prompt(prompt) => {
                 let text = match prompt.content {
-                    PromptContent::Text(text) => text,
+                    PromptContent::Text(text) => prompt.secret.into_revealed().unwrap_or(text),
                     PromptContent::Recording(name) => format!("[{name}]"),
                 };
                 self.speaks_until = self.speaks_until.max(self.now) + SPEECH_PER_BYTE * text.len() as u32;
@@ -239,7 +239,8 @@ impl<'a> Stage<'a> {
             )
             | Output::ResumePrompts
             | Output::Expect(_)
-            | Output::ExpectNothing => {}
+            | Output::ExpectNothing
+            | Output::Mask(_) => {}
         }
     }
 

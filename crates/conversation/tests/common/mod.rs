@@ -42,6 +42,7 @@ impl Talk {
                 Output::ResumePrompts
                 | Output::Expect(_)
                 | Output::ExpectNothing
+                | Output::Mask(_)
                 | Output::CallTool(_)
                 | Output::CancelTool(_)
                 | Output::Transfer(_)

@@ -125,6 +125,11 @@ impl DigitReceiver {
         }
     }
 
+    /// The press that is held, if any, says nothing more.
+    pub fn forget_held(&mut self) {
+        self.held = None;
+    }
+
     /// What happened, oldest first.
     pub fn poll_event(&mut self) -> Option<DigitEvent> {
         self.ready.pop()

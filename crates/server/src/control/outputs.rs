@@ -175,7 +175,7 @@ impl Control {
     }
 
     fn speak(&mut self, key: u64, request: SpeakRequest) {
-        let SpeakRequest { utterance, content, mut voice } = request;
+        let SpeakRequest { utterance, content, mut voice, secret } = request;
         if voice.name.is_empty() {
             let language = voice.language.split('-').next().unwrap_or_default();
             voice.name = self.config.voices.get(language).cloned().unwrap_or_default();
@@ -193,7 +193,7 @@ impl Control {
         }
         let Some(call) = self.calls.get_mut(&key) else { return };
         let text = match &content {
-            SpeechContent::Text(text) => text,
+            SpeechContent::Text(text) => secret.reveal().unwrap_or(text),
             SpeechContent::Recording(name) => name,
         };
         if let Some(synthesizer) = call.synthesizers.get_mut(&voice_key) {

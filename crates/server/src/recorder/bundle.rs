@@ -111,6 +111,12 @@ impl OpenBundle {
                 self.expect(half, sequence);
                 self.recorder.step(Step { sequence, half, now, payload: &payload })
             }
+            Record::MaskedSpeech { sequence, now, utterance, sample_rate, samples, .. } => {
+                let input = RecordedInput::Speech { utterance, sample_rate, samples: vec![0; samples as usize] };
+                let payload = postcard::to_allocvec(&input).unwrap_or_default();
+                self.expect(half, sequence);
+                self.recorder.step(Step { sequence, half, now, payload: &payload })
+            }
             Record::Sent { leg, rtcp, to, bytes, .. } => {
                 RecorderStats::add(&stats.packets, 1);
                 self.recorder.sent(leg, rtcp, to, bytes, tick)

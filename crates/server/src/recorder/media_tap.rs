@@ -190,6 +190,24 @@ impl MediaTap {
         self.count(recorded)
     }
 
+    /// A step that brings audio which must be recorded nowhere: only how long it is; whether there was room for it.
+    pub fn masked_speech(
+        &self,
+        call: u64,
+        sequence: u64,
+        utterance: UtteranceId,
+        audio: &AudioChunk,
+        now: Time,
+    ) -> bool {
+        let (sample_rate, samples) = (audio.sample_rate, audio.samples.len() as u32);
+        self.note(&Record::MaskedSpeech { call, sequence, now, utterance, sample_rate, samples })
+    }
+
+    /// What the half made of masked sound in its step `sequence`; whether there was room for it.
+    pub fn judged(&self, call: u64, sequence: u64, judgement: &[u8], now: Time) -> bool {
+        self.note(&Record::Output { call, sequence, now, hashed: false, bytes: judgement })
+    }
+
     /// A packet that left; whether there was room for it.
     pub fn sent(&self, call: u64, leg: LegId, rtcp: bool, to: SocketAddr, bytes: &[u8]) -> bool {
         self.note(&Record::Sent { call, leg, rtcp, to, bytes })

@@ -26,9 +26,11 @@ pub(super) enum Record<'a> {
     Datagram { call: u64, sequence: u64, now: Time, rtcp: bool, arrival: Arrival, bytes: &'a [u8] },
     /// A step that brings synthesized audio: the `index`-th of the chunk. Its samples are shared, not copied.
     Speech { call: u64, sequence: u64, now: Time, utterance: UtteranceId, index: u32 },
+    /// A step that brings synthesized audio of which only the length may be recorded.
+    MaskedSpeech { call: u64, sequence: u64, now: Time, utterance: UtteranceId, sample_rate: u32, samples: u32 },
     /// A packet that left, in the turn's moment.
     Sent { call: u64, leg: LegId, rtcp: bool, to: SocketAddr, bytes: &'a [u8] },
-    /// An output of the control half's step `sequence`, kept whole or as its hash.
+    /// An output of step `sequence` of the half whose source this is, kept whole or as its hash.
     Output { call: u64, sequence: u64, now: Time, hashed: bool, bytes: &'a [u8] },
     /// A SIP datagram, or bytes of a stream.
     Sip { inbound: bool, carried: Carried, local: SocketAddr, remote: SocketAddr, bytes: &'a [u8] },
@@ -55,6 +57,7 @@ const TICK: u8 = 1;
 const STEP: u8 = 2;
 const SPEECH: u8 = 3;
 const DATAGRAM: u8 = 11;
+const MASKED_SPEECH: u8 = 12;
 const SENT: u8 = 4;
 const OUTPUT: u8 = 5;
 const SIP: u8 = 6;
@@ -75,6 +78,7 @@ impl<'a> Record<'a> {
             Record::CallId { id, .. } => id.len(),
             Record::Tick(_)
             | Record::Speech { .. }
+            | Record::MaskedSpeech { .. }
             | Record::Disconnected { .. }
             | Record::Closed { .. }
             | Record::Stall { .. } => 0,
@@ -117,6 +121,13 @@ impl<'a> Record<'a> {
                 number(out, u64::from(utterance.0));
                 number(out, u64::from(index));
             }
+            Record::MaskedSpeech { sequence, now, utterance, sample_rate, samples, .. } => {
+                number(out, sequence);
+                number(out, now.as_nanos());
+                number(out, u64::from(utterance.0));
+                number(out, u64::from(sample_rate));
+                number(out, u64::from(samples));
+            }
             Record::Sent { leg, rtcp, to, bytes, .. } => {
                 out.push(leg.0);
                 out.push(u8::from(rtcp));
@@ -150,6 +161,7 @@ impl<'a> Record<'a> {
             Record::Step { call, .. }
             | Record::Datagram { call, .. }
             | Record::Speech { call, .. }
+            | Record::MaskedSpeech { call, .. }
             | Record::Sent { call, .. }
             | Record::Output { call, .. }
             | Record::Closed { call } => Some(call),
@@ -167,6 +179,7 @@ impl<'a> Record<'a> {
             Record::Step { call, .. } => (STEP, call),
             Record::Datagram { call, .. } => (DATAGRAM, call),
             Record::Speech { call, .. } => (SPEECH, call),
+            Record::MaskedSpeech { call, .. } => (MASKED_SPEECH, call),
             Record::Sent { call, .. } => (SENT, call),
             Record::Output { call, .. } => (OUTPUT, call),
             Record::Sip { .. } => (SIP, 0),
@@ -198,6 +211,14 @@ impl<'a> Record<'a> {
                 now: body.time()?,
                 utterance: UtteranceId(body.number()? as u32),
                 index: body.number()? as u32,
+            },
+            MASKED_SPEECH => Record::MaskedSpeech {
+                call,
+                sequence: body.number()?,
+                now: body.time()?,
+                utterance: UtteranceId(body.number()? as u32),
+                sample_rate: body.number()? as u32,
+                samples: body.number()? as u32,
             },
             SENT => {
                 let leg = LegId(body.octet()?);
@@ -303,6 +324,14 @@ mod tests {
                 bytes: b"datagram",
             },
             Record::Speech { call: 1, sequence: 3, now, utterance: UtteranceId(9), index: 4 },
+            Record::MaskedSpeech {
+                call: 1,
+                sequence: 4,
+                now,
+                utterance: UtteranceId(9),
+                sample_rate: 16_000,
+                samples: 320,
+            },
             Record::Sent { call: 1, leg: LegId(1), rtcp: true, to: v6, bytes: b"" },
             Record::Output { call: u64::MAX, sequence: 0, now, hashed: true, bytes: &[0; 300] },
             Record::Sip {

@@ -254,6 +254,7 @@ impl RecorderThread {
                 | Record::Step { .. }
                 | Record::Datagram { .. }
                 | Record::Speech { .. }
+                | Record::MaskedSpeech { .. }
                 | Record::Sent { .. }
                 | Record::Output { .. }
                 | Record::Closed { .. } => {}

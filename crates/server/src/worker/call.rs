@@ -6,13 +6,19 @@ use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
 use offhook_audio::Frame;
-use offhook_call_media::{Arrival, CallMedia, Input, LegId, MediaCommand, MediaEvent, Outputs};
+use offhook_call_media::{Arrival, CallMedia, Input, LegId, MediaCommand, MediaEvent, Outputs, hide_sent};
 use offhook_engines::websocket::BridgeUplink;
 use offhook_time::{Step, StepSink, Time};
 
 use super::run::WorkerConfig;
 use super::{FromWorker, HeardFrame, MediaSockets};
 use crate::recorder::MediaTap;
+
+/// The longest datagram that a worker reads.
+const LONGEST_RECORDED: usize = 2048;
+
+/// Longer than any packet that is sent: 60 ms and a header.
+const LONGEST_SENT: usize = 512;
 
 /// The worker's end of a bridge.
 #[derive(Debug)]
@@ -126,6 +132,7 @@ impl MediaHalf {
                 told: &mut told,
                 closed: &mut self.closed,
                 tap,
+                step: (self.steps - 1, now),
                 lost_sent: &mut self.lost_sent,
             };
             self.media.handle_recorded(input, &mut outputs, &mut sink, now);
@@ -151,11 +158,17 @@ impl MediaHalf {
         }
         let is_encoded = match *input {
             Input::Rtp { leg, datagram, source, arrived_at } => {
+                let mut room = [0; LONGEST_RECORDED];
+                let datagram = self.media.recordable(leg, datagram, &mut room);
                 tap.datagram(call, sequence, false, Arrival { leg, source, arrived_at }, datagram, now);
                 false
             }
             Input::Rtcp { leg, datagram, source, arrived_at } => {
                 tap.datagram(call, sequence, true, Arrival { leg, source, arrived_at }, datagram, now);
+                false
+            }
+            Input::Speech { utterance, ref chunk } if self.media.is_masked_utterance(utterance) => {
+                tap.masked_speech(call, sequence, utterance, chunk, now);
                 false
             }
             Input::Speech { utterance, ref chunk } => {
@@ -216,6 +229,8 @@ struct CallOutputs<'a> {
     told: &'a mut bool,
     closed: &'a mut bool,
     tap: Option<&'a MediaTap>,
+    /// The number and the moment of this input.
+    step: (u64, Time),
     lost_sent: &'a mut bool,
 }
 
@@ -231,6 +246,22 @@ impl Outputs for CallOutputs<'_> {
     fn rtp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
         send(&self.sockets.rtp, packet, to);
         self.sent(leg, false, to, packet);
+    }
+
+    fn masked_rtp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
+        send(&self.sockets.rtp, packet, to);
+        let mut hidden = [0; LONGEST_SENT];
+        let len = packet.len().min(hidden.len());
+        hidden[..len].copy_from_slice(&packet[..len]);
+        hide_sent(&mut hidden[..len]);
+        self.sent(leg, false, to, &hidden[..len]);
+    }
+
+    fn judged(&mut self, judgement: &[u8]) {
+        if let Some(tap) = self.tap {
+            let (step, now) = self.step;
+            *self.lost_sent |= !tap.judged(self.key, step, judgement, now);
+        }
     }
 
     fn rtcp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
