@@ -17,7 +17,10 @@ test  | sip-tester         | SIPp: a foreign SIP stack calls us by the hundred
 test  | baresip-core       | a foreign softphone calls us
 test  | tshark             | a foreign reader judges our packets and call bundles
 test  | strace             | shows that media workers wait for no lock
+test  | qemu-user          | replays calls on another class of processor
 count | valgrind           | counts instructions for make bench-instructions
+browse | chromium          | opens the HTML reports for make check-report
+browse | fonts-wqy-microhei | Chinese in its pictures
 foreign | sip-tester       | SIPp returns what it hears, for make bench-foreign
 foreign | baresip-core     | a softphone that does
 foreign | kamailio         | a SIP proxy, and

@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-stages=(setup format lines deny clippy doc release demo tests benches)
+stages=(setup format lines deny clippy doc release demo classes tests faults benches)
 
 stage_setup() { scripts/setup.sh build run test; }
 stage_format() { cargo fmt --all --check; }
@@ -30,9 +30,21 @@ stage_demo() {
     rm -f "$said"
     return "$code"
 }
+# Simulated calls and the demo's real ones give the same events on a processor with less SIMD.
+stage_classes() { scripts/check-cpu-class.sh; }
 # Unit, flow and live tests, doc examples; the fixtures and torture messages of sip-fixtures are replayed in here.
 # OFFHOOK_GATE: a test that lacks a tool fails instead of being skipped, and nothing is cut short.
 stage_tests() { OFFHOOK_GATE=1 cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log"; }
+# The planted faults of crates/replay/FAULTS.md: replay notices each, and what is shipped holds none.
+stage_faults() {
+    local name=offhook_planted program shipped=${CARGO_TARGET_DIR:-target}/release/offhook
+    cargo test --locked --package offhook-simulation --features planted-faults --test planted_faults -- --nocapture 2>&1 |
+        tee -a "$log" || return
+    program=$(sed -n 's/^ *Running tests.planted_faults.rs (\(.*\))$/\1/p' "$log" | tail -1)
+    grep -q "$name" "$program" || { echo "nothing of $name in $program: how would one know it?" >&2; return 1; }
+    [ -e "$shipped" ] || { echo "there is no $shipped to look into: scripts/test.sh release" >&2; return 1; }
+    ! grep -q "$name" "$shipped" || { echo "$shipped holds $name: a planted fault" >&2; return 1; }
+}
 # Each bench does its thing once and checks what came out; counting is `make bench-instructions`.
 stage_benches() { cargo test --locked --package offhook-benches --benches; }
 
