@@ -115,7 +115,14 @@ fn disturb(bench: &mut Bench, draw: &mut Randomness) {
         20 => {
             let times = TurnTimes::default();
             let digit = ['0', '5', '#'][draw.below(3) as usize];
-            bench.media(MediaEvent::Digit { leg, digit, duration: Duration::ZERO, stopped, times, masked: false });
+            bench.media(MediaEvent::Digit {
+                leg,
+                digit,
+                duration: Duration::ZERO,
+                stopped,
+                times,
+                masked: false,
+            });
         }
         21 => bench.media(MediaEvent::PlaybackStarted { utterance, audio_at: bench.now }),
         22 => {

@@ -60,14 +60,11 @@ impl FrameJudgement {
     }
 
     fn decode(octets: &[u8; 9]) -> Self {
-        let number = |at: usize| f32::from_le_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]]);
+        let number =
+            |at: usize| f32::from_le_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]]);
         let has = |bit: u8| octets[0] & bit != 0;
-        let voicing = Voicing {
-            voiced: has(VOICED),
-            vocal: has(VOCAL),
-            energy_dbfs: number(5),
-            ..Voicing::default()
-        };
+        let voicing =
+            Voicing { voiced: has(VOICED), vocal: has(VOCAL), energy_dbfs: number(5), ..Voicing::default() };
         FrameJudgement { pause: has(PAUSE), level: number(1), voicing }
     }
 }
@@ -256,7 +253,10 @@ mod tests {
     fn a_digit_becomes_a_zero_and_keeps_its_length_and_end_and_other_keys_stay() {
         assert_eq!(hidden(packet(101, &[7, 0x8a, 3, 0x20])), packet(101, &[0, 0x8a, 3, 0x20]));
         assert_eq!(hidden(packet(101, &[11, 10, 0, 160])), packet(101, &[11, 10, 0, 160]));
-        assert_eq!(hidden(packet(101, &[7, 10, 0, 160, 4, 10, 0, 160, 5])), packet(101, &[0, 10, 0, 160, 0, 10, 0, 160, 0]));
+        assert_eq!(
+            hidden(packet(101, &[7, 10, 0, 160, 4, 10, 0, 160, 5])),
+            packet(101, &[0, 10, 0, 160, 0, 10, 0, 160, 0])
+        );
     }
 
     #[test]

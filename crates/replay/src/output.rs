@@ -118,12 +118,13 @@ mod tests {
             headers: vec![("Accept".to_owned(), "application/json".to_owned())],
             body: None,
             timeout: Duration::from_secs(3),
+            secret: Default::default(),
         };
         let outputs = [
             Output::Fact(fact),
             Output::OpenSpeech { voice: voice(), recognizer: true },
             Output::Recognizer(RecognizerCommand::SetGrammar(Grammar::default())),
-            Output::Speak(SpeakRequest { utterance: UtteranceId(7), content, voice: voice() }),
+            Output::Speak(SpeakRequest { utterance: UtteranceId(7), content, voice: voice(), secret: Default::default() }),
             Output::CallTool(tool.clone()),
             Output::Ended,
         ];

@@ -26,6 +26,7 @@ pub struct Recorder<W> {
     rtp: SocketAddr,
     keep: Keep,
     control: StepHead,
+    media: StepHead,
     /// Room for what stands around a datagram in its step.
     edges: (Vec<u8>, Vec<u8>),
 }
@@ -36,8 +37,9 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     /// The file refuses.
     pub fn begin(out: W, meta: &Meta, rtp: SocketAddr, keep: Keep) -> Result<Self, WriteError> {
-        let control = StepHead { half: Half::Control, sequence: 0, now: Time::ZERO };
-        Ok(Recorder { writer: Writer::begin(out, meta)?, rtp, keep, control, edges: Default::default() })
+        let [control, media] =
+            [Half::Control, Half::Media].map(|half| StepHead { half, sequence: 0, now: Time::ZERO });
+        Ok(Recorder { writer: Writer::begin(out, meta)?, rtp, keep, control, media, edges: Default::default() })
     }
 
     /// An input of one half.
@@ -50,6 +52,7 @@ impl<W: Write> Recorder<W> {
             self.control = head;
             return self.writer.step(step);
         }
+        self.media = head;
         let Some(parts) = StepParts::split(step.payload) else {
             return self.writer.step(step);
         };
@@ -144,11 +147,27 @@ impl<W: Write> Recorder<W> {
         }
     }
 
-    /// A SIP message that came or went.
+    /// What the media half made of masked sound in its latest step
+    /// ([`Outputs::judged`](offhook_call_media::Outputs::judged)).
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn judged(&mut self, judgement: &[u8]) -> Result<(), WriteError> {
+        self.writer.output(self.media, judgement)
+    }
+
+    /// A SIP message that came or went. The body of an INFO, which may hold keys and which nobody here reads, is masked.
     ///
     /// # Errors
     /// As [`step`](Self::step).
     pub fn sip(&mut self, packet: &Packet<'_>) -> Result<(), WriteError> {
+        if packet.bytes.starts_with(b"INFO ")
+            && let Some(body) = packet.bytes.windows(4).position(|four| four == b"\r\n\r\n")
+        {
+            let mut bytes = packet.bytes.to_vec();
+            bytes[body + 4..].fill(b'X');
+            return self.writer.packet(&Packet { bytes: &bytes, ..*packet }, Keep::Whole);
+        }
         self.writer.packet(packet, Keep::Whole)
     }
 

@@ -28,5 +28,5 @@ pub use kind::Kind;
 pub use recording::Recording;
 pub use replay::replay;
 pub use report::CallReport;
-pub use scenario::{Scenario, Sound};
+pub use scenario::{CARD, Scenario, Sound};
 pub use world::{Simulation, play};

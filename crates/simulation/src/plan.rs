@@ -73,6 +73,8 @@ pub(crate) struct PhonePlan {
     pub ptime_ms: u16,
     /// RTP comes from another port than the SDP says.
     pub behind_nat: bool,
+    /// Its RTP sequence numbers begin shortly before they wrap.
+    pub wraps: bool,
     pub acts: Vec<Act>,
     /// CANCEL before the answer, BYE after it.
     pub hangs_up_at: Option<Duration>,

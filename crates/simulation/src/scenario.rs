@@ -20,9 +20,11 @@ use crate::plan::{
     Act, ApplicationPlan, OfferKind, PhonePlan, RecognizerPlan, ReferPlan, SynthesizerPlan, ToolPlan,
 };
 
+mod card;
 mod draw;
 mod kinds;
 
+pub use card::CARD;
 use draw::Draw;
 
 /// One call that can be played.
@@ -207,6 +209,7 @@ impl Scenario {
                 codecs,
                 ptime_ms: draw.pick(&[20, 20, 20, 20, 30, 10, 60]),
                 behind_nat: learn && draw.chance(0.5),
+                wraps: number % 4 == 1,
                 acts: Vec::new(),
                 hangs_up_at: None,
                 refers: vec![ReferPlan::Report(200)],

@@ -108,7 +108,14 @@ impl CallControl {
                     Voice { language: language.to_owned(), name: name.unwrap_or_default().to_owned() };
                 let barge_in = if interruptible { BargeIn::ANY } else { BargeIn::default() };
                 let policy = UtterancePolicy { barge_in, masked: false };
-                self.speak(AskedBy::Api(id.clone()), policy, SpeechContent::Text(text), Secret::default(), voice, now);
+                self.speak(
+                    AskedBy::Api(id.clone()),
+                    policy,
+                    SpeechContent::Text(text),
+                    Secret::default(),
+                    voice,
+                    now,
+                );
                 Ok(false)
             }
             Command::Dtmf { leg, digits } => {

@@ -2,8 +2,8 @@
 
 use offhook_call_media::{MediaCommand, OnSpeech, TurnPolicy, UtterancePolicy};
 use offhook_conversation::{
-    CallFacts, Conversation, Event, HangUpReason, Input as Heard, Output as Wanted, Prompt, PromptId,
-    Secret, ToolAnswer, ToolCall, ToolError, ToolFailure, ToolId,
+    CallFacts, Conversation, Event, HangUpReason, Input as Heard, Output as Wanted, Prompt, PromptId, Secret,
+    ToolAnswer, ToolCall, ToolError, ToolFailure, ToolId,
 };
 use offhook_engine_api::Voice;
 use offhook_time::{Seed, Time};

@@ -131,7 +131,10 @@ mod tests {
     #[test]
     fn it_is_known_when_the_bot_was_heard_last() {
         let mut audible = Audible::default();
-        [LOUD, LOUD, SOFT, SOFT].iter().zip(0..).for_each(|(energy, n)| audible.sent(Audible::is_audible(*energy), at(n)));
+        [LOUD, LOUD, SOFT, SOFT]
+            .iter()
+            .zip(0..)
+            .for_each(|(energy, n)| audible.sent(Audible::is_audible(*energy), at(n)));
 
         assert_eq!(audible.until(), Some(at(1)));
     }

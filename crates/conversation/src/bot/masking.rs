@@ -29,7 +29,7 @@ pub(crate) fn masked_names(file: &BotFile) -> BTreeSet<String> {
 /// engine does not name what a slice is cut from.
 pub(crate) fn mentions(kind: Template, source: &str, masked: &BTreeSet<String>) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut names = |code: &str| code.split(|c| !is_word(c)).any(|word| masked.contains(word));
+    let names = |code: &str| code.split(|c| !is_word(c)).any(|word| masked.contains(word));
     match kind {
         Template::Expression => names(source),
         Template::Text => {

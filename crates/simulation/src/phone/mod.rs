@@ -112,7 +112,7 @@ impl Phone {
             bye: None,
             session: Session::new(&plan.codecs, plan.ptime_ms),
             ears: Ears::default(),
-            mouth: Mouth::new(randomness),
+            mouth: Mouth::new(plan.wraps, randomness),
             acting: Acting::new(plan.acts.clone()),
             later: BTreeMap::new(),
             asked: 0,

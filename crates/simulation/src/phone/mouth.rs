@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use offhook_audio::G711;
-use offhook_rtp_proto::{Digit, DigitSender, DigitSenderConfig, NextEvent, PayloadType, StreamSender};
+use offhook_rtp_proto::{
+    Digit, DigitSender, DigitSenderConfig, NextEvent, PayloadType, SequenceNumber, StreamSender,
+};
 use offhook_sip_proto::sdp::NegotiatedStream;
 use offhook_time::{Randomness, Time};
 
 /// How long a key is held.
 const KEY: Duration = Duration::from_millis(100);
+
+/// So many packets before the wrap that a call is up and heard by then, and that even a short one gets there.
+const BEFORE_THE_WRAP: SequenceNumber = SequenceNumber(u16::MAX - 50);
 
 #[derive(Debug)]
 pub(super) struct Mouth {
@@ -23,9 +28,13 @@ pub(super) struct Mouth {
 }
 
 impl Mouth {
-    pub fn new(randomness: &mut Randomness) -> Self {
+    pub fn new(wraps: bool, randomness: &mut Randomness) -> Self {
+        let mut sender = StreamSender::new(randomness);
+        if wraps {
+            sender = StreamSender::starting_at(sender.ssrc(), BEFORE_THE_WRAP, sender.timestamp());
+        }
         Mouth {
-            sender: StreamSender::new(randomness),
+            sender,
             digits: DigitSender::new(DigitSenderConfig::default()),
             clip: &[],
             position: 0,

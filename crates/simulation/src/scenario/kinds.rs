@@ -102,7 +102,14 @@ impl Scenario {
         self.recognizer.present = self.settings.has_recognizer;
         let first = draw.pick(&["1", "2"]);
         for keys in [first, "12345678", "1"] {
-            self.act([pause(draw), Act::Press(keys.to_owned())]);
+            self.act([pause(draw)]);
+            if self.number % 3 == 2 {
+                // Who reads the number off a slip of paper: in all longer than the time between two keys.
+                let slowly = |key: char| [Act::Press(key.to_string()), Act::Wait(ms(450))];
+                self.act(keys.chars().flat_map(slowly));
+            } else {
+                self.act([Act::Press(keys.to_owned())]);
+            }
         }
         self.act([pause(draw)]);
         self.phone.patience = ms(700);
@@ -399,7 +406,7 @@ impl Scenario {
     }
 
     /// Waits for the bot's question and says something.
-    fn answer_with(&mut self, text: &str, draw: &mut Draw) {
+    pub(super) fn answer_with(&mut self, text: &str, draw: &mut Draw) {
         let acts = [pause(draw), draw.speech(text)];
         self.act(acts);
     }
@@ -410,7 +417,7 @@ fn draw_limit(scenario: &Scenario) -> u64 {
     if scenario.settings.answer == AnswerPolicy::WaitForApi { 3_000 } else { 9_000 }
 }
 
-fn pause(draw: &mut Draw) -> Act {
+pub(super) fn pause(draw: &mut Draw) -> Act {
     Act::AwaitPause { quiet: ms(300 + draw.below(400)), longest: ms(6_000) }
 }
 
