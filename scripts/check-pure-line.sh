@@ -123,6 +123,14 @@ check_unsafe() {
     done
 }
 
+# The faults that test replay are in the build of `make test-faults` and in no other.
+check_planted() {
+    local found
+    found=$(cargo tree --locked --quiet --workspace --exclude offhook-planted --edges normal,build,dev --prefix none --format '{p}' |
+        grep -c '^offhook-planted ') || true
+    [ "$found" = 0 ] || breach "a normal build links offhook-planted: see 'cargo tree --workspace -i offhook-planted'"
+}
+
 check_words() {
     local folders
     folders=$(printf 'crates/%s/src ' $pure)
@@ -143,6 +151,7 @@ check_words() {
 check_arrows
 check_what_pure_crates_pull_in
 check_unsafe
+check_planted
 check_words
 if [ "$breaches" -gt 0 ]; then
     echo "pure line: $breaches breaches" >&2

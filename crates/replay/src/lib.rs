@@ -18,6 +18,7 @@ mod surroundings;
 mod to_test;
 mod transcript;
 mod verify;
+mod wakes;
 mod what_if;
 mod wording;
 

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use offhook_audio::Frame;
 use offhook_call_control::{CallControl, Input, Output, decode_step};
-use offhook_call_media::{CallMedia, LegId, MediaCommand, MediaEvent, Outputs, RecordedInput};
+use offhook_call_media::{CallMedia, LegId, MediaCommand, MediaEvent, Outputs, RecordedInput, hide_sent};
+use offhook_conversation::MASKED_KEY;
 use offhook_journal::bundle::{
     Bundle, Direction, OutputBody, PacketKind, PayloadHash, RecordedOutput, RecordedPacket, RecordedStep,
 };
@@ -14,6 +15,7 @@ use offhook_time::{Half, Step, Time};
 
 use crate::place::Places;
 use crate::report::since;
+use crate::wakes::{Moved, Wakes};
 use crate::wording::{self, words};
 use crate::{CallHead, Departure, EncodedOutput, HalfReport, HeadError, Report, decode_output};
 
@@ -23,7 +25,9 @@ use crate::{CallHead, Departure, EncodedOutput, HalfReport, HeadError, Report, d
 /// - the media half's packets are those in the bundle, its events those that the control half was told;
 /// - the control half's facts, SIP actions and requests to engines are those in the bundle, its commands those that the
 ///   media half was given;
-/// - each half wants to be woken at exactly the moments at which it was.
+/// - each half wants to be woken at exactly the moments at which it was;
+/// - engines are given the audio that they were given, and voice activity judges it the same, where the recording
+///   says so ([`MediaEvent::Digest`]).
 ///
 /// # Errors
 /// The bundle does not say what the call was run with.
@@ -57,10 +61,7 @@ struct Recording<'a> {
     bundle: &'a Bundle,
     opened_at: Time,
     places: Places,
-    /// Recorded inputs of the media half that came from control.
-    commands: Vec<MediaCommand>,
-    /// Recorded inputs of the control half that came from media.
-    events: Vec<MediaEvent>,
+    told: Told,
     /// Whether outputs beside facts were recorded.
     has_requests: bool,
     has_packets: bool,
@@ -86,12 +87,12 @@ impl<'a> Recording<'a> {
         if !has_packets {
             notes.push("no packet that we sent is in the bundle: none was compared".to_owned());
         }
+        let told = Told::of(bundle);
         Recording {
             bundle,
             opened_at: head.opened_at,
             places: Places::of(bundle),
-            commands: bundle.steps(Half::Media).filter_map(command_of).collect(),
-            events: bundle.steps(Half::Control).filter_map(event_of).collect(),
+            told,
             has_requests,
             has_packets,
             cut,
@@ -112,28 +113,64 @@ impl<'a> Recording<'a> {
         let place = self.places.at(now);
         Box::new(Departure { half, step, at, place, what: what.to_owned(), expected, got })
     }
-}
 
-/// A command that control gave, out of a media step. The end of an utterance comes from the synthesizer.
-fn command_of(step: &RecordedStep) -> Option<MediaCommand> {
-    match RecordedInput::decode(&step.body.payload()) {
-        Ok(RecordedInput::Command(MediaCommand::EndOfUtterance { .. })) => None,
-        Ok(RecordedInput::Command(command)) => Some(command),
-        Ok(
-            RecordedInput::Rtp { .. }
-            | RecordedInput::Rtcp { .. }
-            | RecordedInput::Deadline
-            | RecordedInput::Speech { .. }
-            | RecordedInput::Application { .. },
-        )
-        | Err(_) => None,
+    fn moved(&self, half: Half, step: u64, moved: &Moved) -> Box<Departure> {
+        let seconds = |at: Time| format!("{:.6} s", since(at, self.opened_at).as_secs_f64());
+        let words = |at: Option<Time>| at.map_or("none".to_owned(), seconds);
+        let (expected, got) = (words(moved.recorded), words(moved.due));
+        self.departure(half, step, moved.at, moved.what, expected, got)
     }
 }
 
-/// An event that media told, out of a control step. Memory on its way back is none.
-fn event_of(step: &RecordedStep) -> Option<MediaEvent> {
-    let Input::Media(event) = decode(step)? else { return None };
-    (!matches!(event, MediaEvent::Discard(_))).then_some(event)
+/// Whether an event only says what engines were given. The control half makes nothing of it.
+pub(crate) fn is_digest(event: &MediaEvent) -> bool {
+    matches!(event, MediaEvent::Digest { .. })
+}
+
+/// What each half was told: messages of the other half, and that a deadline had come.
+#[derive(Default)]
+struct Told {
+    /// Recorded inputs of the media half that came from control. The end of an utterance comes from the synthesizer.
+    commands: Vec<MediaCommand>,
+    /// Recorded inputs of the control half that came from media. Memory on its way back is none.
+    events: Vec<MediaEvent>,
+    /// Among them, and apart: what engines were given. Recordings of older builds have none.
+    digests: Vec<MediaEvent>,
+    media_deadlines: Vec<Time>,
+    control_deadlines: Vec<Time>,
+}
+
+impl Told {
+    fn of(bundle: &Bundle) -> Told {
+        let mut told = Told::default();
+        for step in bundle.steps(Half::Media) {
+            match RecordedInput::decode(&step.body.payload()) {
+                Ok(RecordedInput::Command(MediaCommand::EndOfUtterance { .. })) => {}
+                Ok(RecordedInput::Command(command)) => told.commands.push(command),
+                Ok(RecordedInput::Deadline) => told.media_deadlines.push(step.head.now),
+                Ok(
+                    RecordedInput::Rtp { .. }
+                    | RecordedInput::Rtcp { .. }
+                    | RecordedInput::Speech { .. }
+                    | RecordedInput::Application { .. },
+                )
+                | Err(_) => {}
+            }
+        }
+        for step in bundle.steps(Half::Control) {
+            let input = decode(step);
+            if let Some(Input::Deadline) = input {
+                told.control_deadlines.push(step.head.now);
+            }
+            if let Some(Input::Media(event)) = input
+                && !matches!(event, MediaEvent::Discard(_))
+            {
+                let kind = if is_digest(&event) { &mut told.digests } else { &mut told.events };
+                kind.push(event);
+            }
+        }
+        told
+    }
 }
 
 fn decode(step: &RecordedStep) -> Option<Input> {
@@ -171,23 +208,12 @@ impl<M: std::fmt::Debug> Ran<M> {
     }
 }
 
-/// Checks that steps come one after the other; says what is missing.
-#[derive(Default)]
-struct Order(u64);
-
-impl Order {
-    fn gap(&mut self, found: u64) -> Option<String> {
-        let expected = std::mem::replace(&mut self.0, found + 1);
-        (found != expected)
-            .then(|| format!("step {expected} should come and step {found} comes: the recorder lost some, and nothing after can be run"))
-    }
-}
-
 struct ControlRun<'a> {
     recording: &'a Recording<'a>,
     control: CallControl,
     outputs: Peekable<Box<dyn Iterator<Item = &'a RecordedOutput> + 'a>>,
     commands: std::slice::Iter<'a, MediaCommand>,
+    wakes: Wakes,
     ran: Ran<MediaCommand>,
 }
 
@@ -199,15 +225,15 @@ impl<'a> ControlRun<'a> {
             recording,
             control: CallControl::new(head.settings()?),
             outputs: outputs.peekable(),
-            commands: recording.commands.iter(),
+            commands: recording.told.commands.iter(),
+            wakes: Wakes::new(Half::Control, &recording.told.control_deadlines),
             ran: Ran { report: HalfReport::default(), left: VecDeque::new() },
         })
     }
 
     fn run(mut self) -> (bool, Ran<MediaCommand>) {
-        let mut order = Order::default();
         for step in self.recording.bundle.steps(Half::Control) {
-            self.ran.report.gap = order.gap(step.head.sequence);
+            self.ran.report.gap = self.wakes.gap(step.head.sequence);
             if self.ran.report.gap.is_some() {
                 break;
             }
@@ -235,12 +261,9 @@ impl<'a> ControlRun<'a> {
         let Some(input) = decode(step) else {
             return depart("an input cannot be read by this build", words(&step.body), "nothing".to_owned());
         };
-        if let Input::Deadline = input {
-            let due = self.control.poll_timeout();
-            if due != Some(now) {
-                let (expected, got) = deadlines(now, due, self.recording.opened_at);
-                return depart("a deadline of the control half moved", expected, got);
-            }
+        let is_deadline = matches!(input, Input::Deadline);
+        if let Err(moved) = self.wakes.step(is_deadline, self.control.poll_timeout(), now) {
+            return Err(self.recording.moved(Half::Control, number, &moved));
         }
         self.control.handle(input, now);
         while let Some(output) = self.control.poll_output() {
@@ -342,11 +365,6 @@ fn words_of(recorded: &RecordedOutput) -> String {
     }
 }
 
-fn deadlines(recorded: Time, due: Option<Time>, from: Time) -> (String, String) {
-    let seconds = |at: Time| format!("{:.6} s", since(at, from).as_secs_f64());
-    (seconds(recorded), due.map_or("none".to_owned(), seconds))
-}
-
 /// The RTP packets that the media half sends when it is run again, with their moments: for a bundle that only kept
 /// hashes of their payloads. Ask [`verify`] first whether it does the same.
 ///
@@ -355,10 +373,12 @@ fn deadlines(recorded: Time, due: Option<Time>, from: Time) -> (String, String) 
 pub fn sent_again(bundle: &Bundle) -> Result<Vec<(Time, Vec<u8>)>, HeadError> {
     let head = CallHead::from_meta(&bundle.meta)?;
     let mut media = CallMedia::new(head.media.clone(), head.opened_at);
+    let mut judgements = Judgements::of(bundle);
     let mut packets = Vec::new();
     for step in bundle.steps(Half::Media) {
         let Ok(input) = RecordedInput::decode(&step.body.payload()) else { break };
         let mut collected = Collected::default();
+        judgements.foretell(&mut media, step.head.sequence);
         input.with_input(|input| media.handle(input, &mut collected, step.head.now));
         let rtp = collected.packets.into_iter().filter(|(rtcp, ..)| !rtcp);
         packets.extend(rtp.map(|(_, _, bytes)| (step.head.now, bytes)));
@@ -366,17 +386,71 @@ pub fn sent_again(bundle: &Bundle) -> Result<Vec<(Time, Vec<u8>)>, HeadError> {
     Ok(packets)
 }
 
+/// What the media half made of masked sound, in the order of its steps.
+pub(crate) struct Judgements<'a>(Peekable<Box<dyn Iterator<Item = &'a RecordedOutput> + 'a>>);
+
+impl<'a> Judgements<'a> {
+    pub fn of(bundle: &'a Bundle) -> Self {
+        let outputs: Box<dyn Iterator<Item = &RecordedOutput>> = Box::new(bundle.outputs(Half::Media));
+        Judgements(outputs.peekable())
+    }
+
+    /// Those of one step.
+    pub fn take(&mut self, sequence: u64) -> Vec<Vec<u8>> {
+        let mut taken = Vec::new();
+        while let Some(output) = self.0.next_if(|output| output.head.sequence <= sequence) {
+            if let (true, OutputBody::Whole(bytes)) = (output.head.sequence == sequence, &output.body) {
+                taken.push(bytes.clone());
+            }
+        }
+        taken
+    }
+
+    /// Tells the half what it made then of what it cannot hear now.
+    pub fn foretell(&mut self, media: &mut CallMedia, sequence: u64) {
+        self.take(sequence).iter().for_each(|judgement| media.foretell(judgement));
+    }
+}
+
+/// Whether the half tells what it told. A masked key is any digit.
+pub(crate) fn is_same_event(recorded: &MediaEvent, told: &MediaEvent) -> bool {
+    let MediaEvent::Digit { digit: recorded_key, masked: recorded_masked, .. } = recorded else {
+        return recorded == told;
+    };
+    let hides = *recorded_masked || *recorded_key == MASKED_KEY;
+    let MediaEvent::Digit { leg, digit, duration, stopped, times, masked } = told else { return false };
+    let is_hidden = |key: char| key.is_ascii_digit() || key == MASKED_KEY;
+    let digit = if hides && is_hidden(*digit) && is_hidden(*recorded_key) { recorded_key } else { digit };
+    let told = MediaEvent::Digit {
+        leg: *leg,
+        digit: *digit,
+        duration: *duration,
+        stopped: *stopped,
+        times: *times,
+        masked: *masked,
+    };
+    *recorded == told
+}
+
 /// What leaves the media half during one step.
 #[derive(Default)]
 pub(crate) struct Collected {
     pub packets: Vec<(bool, SocketAddr, Vec<u8>)>,
     pub events: Vec<MediaEvent>,
+    /// Beside them.
+    pub digests: Vec<MediaEvent>,
     pub application: u64,
 }
 
 impl Outputs for Collected {
     fn rtp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
         self.packets.push((false, to, packet.to_vec()));
+    }
+
+    fn masked_rtp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
+        let mut hidden = packet.to_vec();
+        hide_sent(&mut hidden);
+        self.rtp(leg, to, &hidden);
     }
 
     fn rtcp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
@@ -390,7 +464,9 @@ impl Outputs for Collected {
     }
 
     fn event(&mut self, event: MediaEvent) {
-        if !matches!(event, MediaEvent::Discard(_)) {
+        if is_digest(&event) {
+            self.digests.push(event);
+        } else if !matches!(event, MediaEvent::Discard(_)) {
             self.events.push(event);
         }
     }
@@ -399,9 +475,12 @@ impl Outputs for Collected {
 struct MediaRun<'a> {
     recording: &'a Recording<'a>,
     media: CallMedia,
+    judgements: Judgements<'a>,
     collected: Collected,
     packets: Peekable<Box<dyn Iterator<Item = &'a RecordedPacket> + 'a>>,
     events: std::slice::Iter<'a, MediaEvent>,
+    digests: std::slice::Iter<'a, MediaEvent>,
+    wakes: Wakes,
     ran: Ran<MediaEvent>,
 }
 
@@ -411,18 +490,20 @@ impl<'a> MediaRun<'a> {
         MediaRun {
             recording,
             media: CallMedia::new(head.media.clone(), head.opened_at),
+            judgements: Judgements::of(recording.bundle),
             collected: Collected::default(),
             packets: packets.peekable(),
-            events: recording.events.iter(),
+            events: recording.told.events.iter(),
+            digests: recording.told.digests.iter(),
+            wakes: Wakes::new(Half::Media, &recording.told.media_deadlines),
             ran: Ran { report: HalfReport::default(), left: VecDeque::new() },
         }
     }
 
     fn run(mut self) -> (bool, Ran<MediaEvent>) {
-        let mut order = Order::default();
         let mut last = self.recording.opened_at;
         for step in self.recording.bundle.steps(Half::Media) {
-            self.ran.report.gap = order.gap(step.head.sequence);
+            self.ran.report.gap = self.wakes.gap(step.head.sequence);
             if self.ran.report.gap.is_some() {
                 break;
             }
@@ -457,21 +538,23 @@ impl<'a> MediaRun<'a> {
         let Ok(input) = RecordedInput::decode(&step.body.payload()) else {
             return depart("an input cannot be read by this build", words(&step.body), "nothing".to_owned());
         };
-        if let RecordedInput::Deadline = input {
-            let due = self.media.poll_timeout();
-            if due != Some(now) && !self.media.is_closed() {
-                let (expected, got) = deadlines(now, due, self.recording.opened_at);
-                return depart("a deadline of the media half moved", expected, got);
-            }
+        let is_deadline = matches!(input, RecordedInput::Deadline);
+        let due = if self.media.is_closed() { Some(now) } else { self.media.poll_timeout() };
+        if let Err(moved) = self.wakes.step(is_deadline, due, now) {
+            return Err(self.recording.moved(Half::Media, number, &moved));
         }
+        self.judgements.foretell(&mut self.media, number);
         let (media, collected) = (&mut self.media, &mut self.collected);
         input.with_input(|input| media.handle(input, collected, now));
-        let Collected { packets, events, .. } = std::mem::take(&mut self.collected);
+        let Collected { packets, events, digests, .. } = std::mem::take(&mut self.collected);
         for (rtcp, to, bytes) in &packets {
             self.packet(*rtcp, *to, bytes, number, now)?;
         }
         for event in events {
             self.event(event, number, now)?;
+        }
+        for digest in digests {
+            self.digest(&digest, number, now)?;
         }
         Ok(())
     }
@@ -516,7 +599,7 @@ impl<'a> MediaRun<'a> {
                 self.ran.left.push_back((number, now, event));
                 Ok(())
             }
-            Some(recorded) if *recorded == event => {
+            Some(recorded) if is_same_event(recorded, &event) => {
                 self.ran.report.messages += 1;
                 Ok(())
             }
@@ -525,6 +608,21 @@ impl<'a> MediaRun<'a> {
                 let words = |event: &MediaEvent| wording::event(event, self.recording.opened_at);
                 Err(self.departure(number, now, what, words(recorded), words(&event)))
             }
+        }
+    }
+
+    /// What control never heard of because it was over, or the recording was cut, is not compared.
+    fn digest(&mut self, digest: &MediaEvent, number: u64, now: Time) -> Result<(), Box<Departure>> {
+        match self.digests.next() {
+            Some(recorded) if recorded != digest => {
+                let what = wording::other_digest(recorded, digest);
+                Err(self.departure(number, now, what, words(recorded), words(digest)))
+            }
+            Some(_) => {
+                self.ran.report.messages += 1;
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 

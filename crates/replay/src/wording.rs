@@ -33,6 +33,18 @@ pub(crate) fn event(event: &MediaEvent, opened_at: Time) -> String {
     words(event)
 }
 
+/// What of two digests of the media half differs.
+pub(crate) fn other_digest(recorded: &MediaEvent, now: &MediaEvent) -> &'static str {
+    let given = |event: &MediaEvent| {
+        if let MediaEvent::Digest { frames, given, .. } = event { Some((*frames, *given)) } else { None }
+    };
+    if given(recorded) == given(now) {
+        "voice activity judges the seconds before otherwise"
+    } else {
+        "the recognizer or the application is given other audio in the seconds before"
+    }
+}
+
 /// A value that was decoded, or what to say where it was not.
 pub(crate) fn cut(mut text: String) -> String {
     if let Some((at, _)) = text.char_indices().nth(LONGEST) {

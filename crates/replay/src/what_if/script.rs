@@ -6,6 +6,7 @@ use offhook_journal::bundle::{Bundle, OutputBody, RecordedOutput};
 use offhook_time::{Half, Step, Time};
 
 use crate::decode_output;
+use crate::verify::is_digest;
 
 /// One recorded step.
 #[derive(Debug)]
@@ -89,6 +90,10 @@ pub(super) fn script(bundle: &Bundle) -> Result<Vec<Scripted>, u64> {
                 }
             }
             let input = input.ok_or(sequence)?;
+            // Nothing follows from it, and a change may well give engines something else.
+            if input.as_event().is_some_and(is_digest) {
+                continue;
+            }
             steps.push(Scripted { sequence, now, lived_at, input, outputs: of_step });
         }
     }
