@@ -31,4 +31,4 @@ pub use surroundings::{Act, Answer, Answered, Asked, Heard, Line, Surroundings, 
 pub use transcript::{Transcript, TranscriptError, TranscriptLine};
 pub use to_test::{MadeTest, TESTS_FILE_HEAD, ToTestError, to_test};
 pub use verify::{sent_again, verify};
-pub use what_if::{Beyond, PlayError, PlayReport, play};
+pub use what_if::{Beyond, Helpers, PlayError, PlayReport, play, play_with};

@@ -59,7 +59,8 @@ pub enum Command {
     /// A call bundle (.call) is run through the same machines in virtual time and compared. With `--set` or `--bot` it
     /// is played with something changed, and the point at which it leaves the recording is told. Exit code: 0 it did
     /// the same, or was played to its end; 1 it did not, or was not; 2 the file or an option is wrong. Of a pcap or
-    /// pcapng of others the calls are told, their audio written (`--wav`), or placed again (`--live`).
+    /// pcapng of others the calls are told, their audio written (`--wav`), or placed again (`--live`). With `--bot` the
+    /// callers of a capture, a WAV or a transcript meet that bot in the same machines, in virtual time.
     #[command(after_help = crate::commands::replay_settings())]
     Replay(ReplayArgs),
     /// Compares the same calls on two sides: recorded against another bot, settings, or build.
@@ -244,13 +245,14 @@ pub struct CallArgs {
 /// Options of `replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// A call bundle; a pcap or pcapng of SIP and RTP; with `--live` also a WAV (the caller on the left, or mono).
+    /// A call bundle; a pcap or pcapng of SIP and RTP; with `--live` or `--bot` also a WAV (the caller on the left, or
+    /// mono); with `--bot` also a transcript.
     pub file: PathBuf,
     /// Changes a setting of a bundle's call, see below; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", conflicts_with_all = ["live", "wav", "call"])]
     pub set: Vec<String>,
-    /// Another bot takes a bundle's call.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["live", "wav", "call"])]
+    /// Another bot takes a bundle's call; or this one meets the callers of a capture, WAV or transcript, in virtual time.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["live", "wav"])]
     pub bot: Option<PathBuf>,
     /// What to do where a changed call asks what the recording has no answer to.
     #[arg(long, value_enum, default_value = "stop", conflicts_with = "live")]
@@ -271,10 +273,10 @@ pub struct ReplayArgs {
     #[arg(long, default_value_t = 1, value_name = "CALLS", requires = "live")]
     pub at_once: usize,
     /// Without the captured jitter, loss, repetition and disorder.
-    #[arg(long, requires = "live")]
+    #[arg(long)]
     pub clean: bool,
     /// Whose packets are sent: of a server that called out, the callee's.
-    #[arg(long, value_enum, default_value = "caller", requires = "live")]
+    #[arg(long, value_enum, default_value = "caller")]
     pub side: SideArg,
     /// What carries SIP.
     #[arg(long, value_enum, default_value = "udp", requires = "live")]
@@ -283,11 +285,14 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "DIR", requires = "live")]
     pub record: Option<PathBuf>,
     /// Hang up this long after the last answer, in seconds.
-    #[arg(long, default_value_t = 4.0, value_name = "SECONDS", requires = "live")]
+    #[arg(long, default_value_t = 4.0, value_name = "SECONDS")]
     pub linger: f64,
     /// One line of JSON.
     #[arg(long)]
     pub json: bool,
+    /// Who answers what no recording answers.
+    #[command(flatten)]
+    pub machine: crate::cli_machine::MachineArgs,
 }
 
 /// What to do where the recording has no answer.

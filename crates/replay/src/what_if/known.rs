@@ -7,7 +7,7 @@ use std::time::Duration;
 use offhook_call_control::{Input, Output, RecognizerCommand, SpeakRequest, SpeechContent};
 use offhook_call_media::{MediaCommand, MediaEvent, RecordedInput};
 use offhook_conversation::ToolCall;
-use offhook_engine_api::{RecognizerEvent, SynthesizerEvent, UtteranceId};
+use offhook_engine_api::{Grammar, RecognizerEvent, SynthesizerEvent, UtteranceId};
 use offhook_journal::bundle::{Bundle, Direction, PacketKind};
 use offhook_sip_proto::endpoint::{Peer, SipEvent};
 use offhook_sip_proto::message::{Method, StatusCode};
@@ -57,6 +57,8 @@ impl Ear {
 #[derive(Clone, Debug)]
 pub(super) struct Recognized {
     pub span: Span,
+    /// What was awaited then.
+    pub grammar: Grammar,
     pub asked_at: Time,
     /// The result and how long it took; `None` where none came in time.
     pub result: Option<(Duration, RecognizerEvent)>,
@@ -128,6 +130,7 @@ impl Responses {
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct Known {
+    grammar: Grammar,
     pub recognized: Vec<Recognized>,
     pub synthesized: Vec<Synthesized>,
     pub answered: Vec<Answered>,
@@ -158,9 +161,12 @@ impl Known {
     }
 
     fn asked(&mut self, output: Output, span: Span, now: Time, waiting: &mut VecDeque<usize>) {
-        if let Output::Recognizer(RecognizerCommand::FinishUtterance) = output {
+        if let Output::Recognizer(RecognizerCommand::SetGrammar(grammar)) = output {
+            self.grammar = grammar;
+        } else if let Output::Recognizer(RecognizerCommand::FinishUtterance) = output {
             waiting.push_back(self.recognized.len());
-            self.recognized.push(Recognized { span, asked_at: now, result: None });
+            let grammar = self.grammar.clone();
+            self.recognized.push(Recognized { span, grammar, asked_at: now, result: None });
         } else if let Output::Speak(request) = output {
             let (audio, failure) = (Vec::new(), None);
             self.synthesized.push(Synthesized { request, asked_at: now, audio, failure, whole: false });

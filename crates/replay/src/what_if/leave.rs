@@ -12,15 +12,23 @@ use offhook_time::{Half, Time};
 
 use super::Beyond;
 use super::known::is_result;
-use super::script::Told;
+use super::live::is_goodbye;
+use super::script::{Scripted, Told};
 use super::stage::{Ran, Stage};
 use crate::report::since;
+use crate::surroundings::{Asked, outcome_words, result_words};
 
 /// A transaction that nobody answers ends after this (RFC 3261 §17.1.2.2, timer F).
 const UNANSWERED: Duration = Duration::from_secs(32);
 
 /// The recording knows nothing of a caller whom we hung up on: so long the call may take to end.
 const AFTER_RECORDING: Duration = Duration::from_millis(500);
+
+/// So long a call may go on beyond its recording, where somebody else is the caller.
+const LONGEST_BEYOND: Duration = Duration::from_secs(15 * 60);
+
+/// Why nothing follows.
+const MASKED: &str = "a masked state: what the caller said and keyed there was recorded nowhere, so it cannot be asked again";
 
 /// More steps mean two machines that wake each other for ever.
 const MOST_STEPS: u64 = 5_000_000;
@@ -36,6 +44,7 @@ pub(super) enum Due {
 impl Stage<'_> {
     /// Goes on alone after so many recorded steps.
     pub fn leave(&mut self, ran: Ran) {
+        self.change_callers();
         self.keep_what_was_to_come(ran);
         self.keep_what_was_cut_short();
         let recording_ends =
@@ -44,14 +53,26 @@ impl Stage<'_> {
             self.perform(output);
         }
         self.exchange();
+        let masked_from = self.masked_from(ran);
         let mut steps = 0;
         while self.stopped.is_none() && !(self.control.is_ended() && self.media.is_closed()) {
             let agenda = self.agenda.first_key_value().map(|((at, _), _)| *at);
-            let next = [agenda, self.due(Half::Media), self.due(Half::Control)].into_iter().flatten().min();
+            let both = [self.due(Half::Media), self.due(Half::Control)];
+            let next = [agenda, both[0], both[1], self.next_of_caller()].into_iter().flatten().min();
             let Some(next) = next else { break };
             steps += 1;
             let is_ending = self.control.cause().is_some();
-            if steps > MOST_STEPS || (next > recording_ends && !is_ending) {
+            if self.media.is_masked() || masked_from.is_some_and(|at| next >= at) {
+                let seconds = since(self.now.max(next), self.opened_at).as_secs_f64();
+                self.stop(format!("{seconds:.2} s: {MASKED}"));
+                break;
+            }
+            if self.live.has_caller() {
+                if steps > MOST_STEPS || next > recording_ends + LONGEST_BEYOND {
+                    self.stop("the call does not come to an end".to_owned());
+                    break;
+                }
+            } else if steps > MOST_STEPS || (next > recording_ends && !is_ending) {
                 let seconds = since(recording_ends, self.opened_at).as_secs_f64();
                 self.stop(format!(
                     "the recording is over ({seconds:.1} s): nothing is known of the caller after that"
@@ -59,8 +80,22 @@ impl Stage<'_> {
                 break;
             }
             self.now = self.now.max(next);
+            self.mind_the_caller();
             self.step(next);
         }
+    }
+
+    /// When the recording goes behind the mask next.
+    fn masked_from(&self, ran: Ran) -> Option<Time> {
+        let mut left = ran[Half::Media as usize];
+        let to_come = self.steps.iter().filter(|step| step.input.half() == Half::Media);
+        let to_come = to_come.filter(|_| {
+            let is_over = left > 0;
+            left = left.saturating_sub(1);
+            !is_over
+        });
+        let masks = |step: &&Scripted| matches!(step.input.as_command(), Some(MediaCommand::Mask { masked: true }));
+        to_come.into_iter().find(masks).map(|step| step.lived_at)
     }
 
     fn step(&mut self, next: Time) {
@@ -73,7 +108,7 @@ impl Stage<'_> {
             }
         } else if self.due(Half::Media).is_some_and(|due| due <= next) {
             self.tell_media(RecordedInput::Deadline, next);
-        } else {
+        } else if self.due(Half::Control).is_some_and(|due| due <= next) {
             self.tell_control(Input::Deadline, next);
         }
         self.exchange();
@@ -105,6 +140,7 @@ impl Stage<'_> {
     }
 
     fn tell_control(&mut self, input: Input, now: Time) {
+        self.live.told(&input);
         self.control.handle(input, now);
         while let Some(output) = self.control.poll_output() {
             self.perform(output);
@@ -116,7 +152,7 @@ impl Stage<'_> {
         self.to_control.extend(events);
     }
 
-    fn at(&mut self, at: Time, due: Due) {
+    pub(super) fn at(&mut self, at: Time, due: Due) {
         self.asked_agenda += 1;
         self.agenda.insert((at.max(self.now), self.asked_agenda), due);
     }
@@ -143,6 +179,15 @@ impl Stage<'_> {
                 Told::Control(input) => self.control_keeps(input, step.now, &mut results),
                 Told::Media(input) => self.media_keeps(input),
             };
+            // Another caller decides when to say goodbye.
+            if self.live.has_caller()
+                && let Told::Control(input) = &step.input
+                && let Input::Sip(event) = &**input
+                && is_goodbye(event)
+            {
+                self.live.goodbye = Some(event.clone());
+                continue;
+            }
             if keeps {
                 self.at(step.lived_at, Due::Told(step.input.clone()));
             }
@@ -213,9 +258,8 @@ impl Stage<'_> {
 
     fn media_keeps(&self, input: &RecordedInput) -> bool {
         match input {
-            RecordedInput::Rtp { .. } | RecordedInput::Rtcp { .. } | RecordedInput::Application { .. } => {
-                true
-            }
+            RecordedInput::Rtp { .. } => !self.live.has_caller(),
+            RecordedInput::Rtcp { .. } | RecordedInput::Application { .. } => true,
             RecordedInput::Deadline => false,
             RecordedInput::Speech { utterance, .. }
             | RecordedInput::Command(MediaCommand::EndOfUtterance { utterance }) => {
@@ -227,6 +271,7 @@ impl Stage<'_> {
 
     fn perform(&mut self, output: Output) {
         self.tally.note(&output, self.now);
+        self.live.note(&output, since(self.now, self.opened_at).as_secs_f64());
         match output {
             Output::Fact(fact) => self.fact(fact),
             Output::Media(command) => self.to_media.push_back(command),
@@ -249,7 +294,11 @@ impl Stage<'_> {
     }
 
     fn speak(&mut self, request: &SpeakRequest) {
-        let Some(known) = self.known.speech(request).cloned() else {
+        let known = self.known.speech(request).cloned();
+        let Some(known) = known.filter(|known| known.whole || !self.live.has_engines()) else {
+            if self.speak_live(request) {
+                return;
+            }
             let text = match &request.content {
                 SpeechContent::Text(text) | SpeechContent::Recording(text) => text,
             };
@@ -257,6 +306,8 @@ impl Stage<'_> {
                 .missing(format!("the bot says \"{text}\", which was never said: there is no audio of it"));
         };
         let (asked_at, utterance) = (self.now, request.utterance);
+        let first = known.audio.first().map_or(Duration::ZERO, |(after, _)| *after);
+        self.note_recorded(Asked::Synthesizer, format!("\"{}\"", known.text()), first);
         if !known.whole {
             self.cut_short.insert(utterance, (known.length(), known.text()));
         }
@@ -282,7 +333,10 @@ impl Stage<'_> {
     }
 
     fn exhausted(&mut self, utterance: UtteranceId) {
-        let Some((_, text)) = self.cut_short.remove(&utterance) else { return };
+        let Some((length, text)) = self.cut_short.remove(&utterance) else { return };
+        if self.say_rest_live(utterance, length) {
+            return;
+        }
         self.missing(format!(
             "\"{text}\" was cut short then and is not now: the recording does not hold the rest of it"
         ));
@@ -291,7 +345,13 @@ impl Stage<'_> {
     fn recognize(&mut self) {
         let span = self.ear.0;
         let from = since(span.onset, self.opened_at).as_secs_f64();
-        let Some(known) = self.known.recognition(&span) else {
+        let grammar = self.live.grammar();
+        let same = |known: &&super::known::Recognized| !self.live.has_engines() || known.grammar == *grammar;
+        let known = self.known.recognition(&span).filter(same).cloned();
+        let Some(known) = known else {
+            if self.recognize_live() {
+                return;
+            }
             let to = span.last.map_or(String::new(), |last| {
                 format!(" to {:.2}", since(last, self.opened_at).as_secs_f64())
             });
@@ -299,15 +359,20 @@ impl Stage<'_> {
                 "the caller's speech from {from:.2}{to} s was never recognized as one utterance: a recognizer is needed"
             ));
         };
-        let Some((took, event)) = known.result.clone() else { return };
+        let Some((took, event)) = known.result else { return };
+        self.note_recorded(Asked::Recognizer, result_words(&event), took);
         self.at(self.now + took, Due::Told(Told::Control(Box::new(Input::Recognizer(event)))));
     }
 
     fn call_tool(&mut self, call: ToolCall) {
         let tool = call.id.0;
         if let Some((took, Input::Tool { outcome, .. })) = self.known.answer(&call) {
+            self.note_recorded(Asked::Tool, outcome_words(&call, &outcome), took);
             return self
                 .at(self.now + took, Due::Told(Told::Control(Box::new(Input::Tool { tool, outcome }))));
+        }
+        if self.call_tool_live(&call) {
+            return;
         }
         let at = self.now + call.timeout;
         self.missing(format!("{} {} was never asked: the answer is not known", call.method, call.url));
@@ -335,6 +400,8 @@ impl Stage<'_> {
             return self.at(self.now + UNANSWERED, Due::Told(Told::Control(Box::new(Input::Sip(failed)))));
         };
         let sent_at = self.now;
+        let first = known.responses.first().map_or(Duration::ZERO, |(took, ..)| *took);
+        self.note_recorded(Asked::FarEnd, request.method.to_string(), first);
         for (took, status, peer) in known.responses {
             let response = request.response(status, None);
             let event = SipEvent::Response { transaction, response, peer };

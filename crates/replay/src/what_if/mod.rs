@@ -6,6 +6,7 @@
 
 mod known;
 mod leave;
+mod live;
 mod script;
 mod stage;
 
@@ -17,7 +18,9 @@ use offhook_time::Half;
 use serde::Serialize;
 
 use crate::compare::{Levels, Tally};
+use crate::surroundings::Answered;
 use crate::{CallHead, Changes, Departure, HeadError, decode_fact};
+pub use live::Helpers;
 use stage::Stage;
 
 /// What to do where the recording has no answer.
@@ -54,6 +57,8 @@ pub struct PlayReport {
     pub stopped: Option<String>,
     /// What was taken from the recording although something else was asked, and what nobody answered.
     pub notes: Vec<String>,
+    /// What was asked from the point of departure on, and who answered.
+    pub answered: Vec<Answered>,
     /// How long it lasted, in virtual time.
     pub lasted: Duration,
     /// The record then.
@@ -94,6 +99,19 @@ impl PlayReport {
 /// # Errors
 /// The bundle does not say what the call was run with, or is of another version.
 pub fn play(bundle: &Bundle, changes: &Changes, beyond: Beyond) -> Result<PlayReport, PlayError> {
+    play_with(bundle, changes, beyond, Helpers::default())
+}
+
+/// [`play`], with somebody who answers where the recording does not: engines, business systems, another caller.
+///
+/// # Errors
+/// As [`play`].
+pub fn play_with(
+    bundle: &Bundle,
+    changes: &Changes,
+    beyond: Beyond,
+    helpers: Helpers<'_>,
+) -> Result<PlayReport, PlayError> {
     let head = CallHead::from_meta(&bundle.meta)?;
     let steps = script::script(bundle).map_err(PlayError::Step)?;
     let mut recorded = CallRecord::default();
@@ -104,7 +122,11 @@ pub fn play(bundle: &Bundle, changes: &Changes, beyond: Beyond) -> Result<PlayRe
             recorded.apply(&fact);
         }
     }
-    let mut stage = Stage::new(bundle, &head, changes, beyond, &steps).map_err(HeadError::from)?;
+    // Both live as long as the stage, no longer.
+    let Helpers { around, caller } = helpers;
+    let helpers = Helpers { around: around.map(|around| around as _), caller: caller.map(|caller| caller as _) };
+    let live = live::Live::new(helpers);
+    let mut stage = Stage::new(bundle, &head, changes, beyond, &steps, live).map_err(HeadError::from)?;
     if let Some(ran) = stage.follow() {
         stage.leave(ran);
     }

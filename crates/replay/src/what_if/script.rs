@@ -6,6 +6,7 @@ use offhook_journal::bundle::{Bundle, OutputBody, RecordedOutput};
 use offhook_time::{Half, Step, Time};
 
 use crate::decode_output;
+use crate::verify::Judgements;
 use crate::verify::is_digest;
 
 /// One recorded step.
@@ -19,6 +20,8 @@ pub(super) struct Scripted {
     pub input: Told,
     /// What the control half did then, as far as it was kept.
     pub outputs: Vec<RecordedOutput>,
+    /// What the media half made of masked sound then.
+    pub judged: Vec<Vec<u8>>,
 }
 
 /// An input of either half.
@@ -70,6 +73,7 @@ impl Scripted {
 pub(super) fn script(bundle: &Bundle) -> Result<Vec<Scripted>, u64> {
     let mut steps = Vec::new();
     let mut outputs = bundle.outputs(Half::Control).cloned().peekable();
+    let mut judgements = Judgements::of(bundle);
     for half in [Half::Control, Half::Media] {
         let mut lived_at = Time::ZERO;
         for step in bundle.steps(half) {
@@ -94,7 +98,8 @@ pub(super) fn script(bundle: &Bundle) -> Result<Vec<Scripted>, u64> {
             if input.as_event().is_some_and(is_digest) {
                 continue;
             }
-            steps.push(Scripted { sequence, now, lived_at, input, outputs: of_step });
+            let judged = if half == Half::Media { judgements.take(sequence) } else { Vec::new() };
+            steps.push(Scripted { sequence, now, lived_at, input, outputs: of_step, judged });
         }
     }
     // What one half says at a moment the other hears at that moment or later: whoever speaks first goes first. A stable

@@ -13,12 +13,13 @@ use offhook_time::{Half, Time};
 
 use super::known::{Ear, Known};
 use super::leave::Due;
+use super::live::Live;
 use super::script::{Scripted, Told};
 use super::{Beyond, PlayReport, is_end};
 use crate::compare::{Levels, Tally};
 use crate::place::Places;
 use crate::report::since;
-use crate::verify::Collected;
+use crate::verify::{Collected, is_same_event};
 use crate::wording::words;
 use crate::{CallHead, Changes, Departure, EncodedOutput, decode_output};
 
@@ -47,6 +48,8 @@ pub(super) struct Stage<'a> {
     pub control: CallControl,
     pub media: CallMedia,
     pub known: Known,
+    /// Who answers where the recording does not.
+    pub live: Live<'a>,
     pub asked: Asked,
     pub ear: Ear,
     pub to_control: VecDeque<MediaEvent>,
@@ -88,6 +91,7 @@ impl<'a> Stage<'a> {
         changes: &'a Changes,
         beyond: Beyond,
         steps: &'a [Scripted],
+        live: Live<'a>,
     ) -> Result<Self, BotErrors> {
         let changed = changes.apply(head);
         let mut deadlines = [VecDeque::new(), VecDeque::new()];
@@ -110,6 +114,7 @@ impl<'a> Stage<'a> {
             control: CallControl::new(changes.settings(&changed)?),
             media: CallMedia::new(changed.media.clone(), head.opened_at),
             known: Known::of(steps, bundle, head.control.limits.recognizer),
+            live,
             asked: Asked::default(),
             ear: Ear::default(),
             to_control: VecDeque::new(),
@@ -230,7 +235,7 @@ impl<'a> Stage<'a> {
         if let Input::Media(event) = input
             && !matches!(event, MediaEvent::Discard(_))
         {
-            if self.to_control.front() != Some(event) {
+            if !self.to_control.front().is_some_and(|told| is_same_event(event, told)) {
                 let what = "the media half does not tell what it told";
                 let got = self.to_control.front().map_or("nothing yet".to_owned(), |event| self.event(event));
                 return self.depart(Half::Control, step.sequence, step.now, what, self.event(event), got);
@@ -238,6 +243,7 @@ impl<'a> Stage<'a> {
             self.to_control.pop_front();
             self.hear(event, step.now);
         }
+        self.live.told(input);
         self.control.handle(input.clone(), step.now);
         let mut recorded = step.outputs.iter();
         while let Some(output) = self.control.poll_output() {
@@ -257,6 +263,8 @@ impl<'a> Stage<'a> {
                     self.to_media.push_back(command);
                 }
                 Output::Fact(fact) => {
+                    let seconds = since(step.now, self.opened_at).as_secs_f64();
+                    self.live.note(&Output::Fact(fact.clone()), seconds);
                     let is_fact = |output: &&offhook_journal::bundle::RecordedOutput| matches!(&output.body, OutputBody::Whole(bytes) if bytes.starts_with(b"{"));
                     // Facts lead nowhere: one that differs, such as the bot's version, is no departure.
                     if recorded.clone().next().as_ref().is_some_and(is_fact) {
@@ -282,7 +290,7 @@ impl<'a> Stage<'a> {
                         .is_some_and(|(expected, encoded)| expected.body.is(encoded.bytes()));
                     // What may be said is no request: another grammar may hear the same words.
                     let is_grammar = matches!(output, Output::Recognizer(RecognizerCommand::SetGrammar(_)));
-                    if !same && is_grammar {
+                    if !same && is_grammar && !self.live.has_engines() {
                         self.notes.insert(
                             "the bot awaits other words: what the recognizer heard then is taken as it was"
                                 .to_owned(),
@@ -295,6 +303,7 @@ impl<'a> Stage<'a> {
                         continue;
                     }
                     self.tally.note(&output, step.now);
+                    self.live.note(&output, since(step.now, self.opened_at).as_secs_f64());
                     self.note_asked(&output);
                 }
             }
@@ -321,6 +330,7 @@ impl<'a> Stage<'a> {
 
     fn follow_media(&mut self, step: &Scripted, input: &RecordedInput) {
         let mut input = input.clone();
+        step.judged.iter().for_each(|judgement| self.media.foretell(judgement));
         if let Some(command) = step.input.as_command() {
             if !self.to_media.front().is_some_and(|told| self.is_same(told, command)) {
                 let what = "the media half is not told what it was told";
@@ -334,7 +344,7 @@ impl<'a> Stage<'a> {
         }
         for event in self.run_media(input, step.now) {
             let expected = self.expected_events.pop_front();
-            let differs = expected.is_some_and(|expected| *expected != event);
+            let differs = expected.is_some_and(|expected| !is_same_event(expected, &event));
             if differs || (expected.is_none() && !self.control.is_ended() && !self.cut) {
                 let expected = expected.map_or("nothing".to_owned(), |expected| self.event(expected));
                 let (what, got) = ("the media half tells something else", self.event(&event));
@@ -360,7 +370,9 @@ impl<'a> Stage<'a> {
     pub fn run_media(&mut self, input: RecordedInput, now: Time) -> Vec<MediaEvent> {
         let mut collected = Collected::default();
         let media = &mut self.media;
-        input.with_input(|input| media.handle(input, &mut collected, now));
+        self.live.media_told(&input);
+        let mut heard = self.live.overhear(&mut collected);
+        input.with_input(|input| media.handle(input, &mut heard, now));
         for (_, _, bytes) in collected.packets.iter().filter(|(rtcp, ..)| !rtcp) {
             self.sent.rtp(since(now, self.opened_at), bytes);
         }
@@ -399,7 +411,8 @@ impl<'a> Stage<'a> {
         at.map_or("never again".to_owned(), |at| format!("{:.6} s", since(at, self.opened_at).as_secs_f64()))
     }
 
-    pub fn finish(self, recorded: CallRecord) -> PlayReport {
+    pub fn finish(mut self, recorded: CallRecord) -> PlayReport {
+        self.notes_of_caller();
         let mut played = CallRecord::default();
         self.facts.iter().for_each(|fact| played.apply(fact));
         let mut stopped = self.stopped;
@@ -409,6 +422,7 @@ impl<'a> Stage<'a> {
         PlayReport {
             call_id: String::new(),
             departure: self.departure,
+            answered: self.live.answered,
             stopped,
             notes: self.notes.into_iter().collect(),
             lasted: since(self.now, self.opened_at),

@@ -17,7 +17,9 @@ mod doctor;
 mod order_service;
 mod replay;
 mod replay_capture;
+mod replay_encounter;
 mod replay_live;
+mod replay_machine;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -5,16 +5,18 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use offhook_call_control::{CallRecord, TurnLedger};
 use offhook_conversation::Bot;
 use offhook_journal::bundle::Bundle;
-use offhook_replay::{Beyond, Changes, PlayReport, Report, SETTINGS, play, verify};
+use offhook_replay::{Answered, Beyond, CallHead, Changes, Helpers, PlayReport, Report, RoleHead, SETTINGS, Talker, play, play_with, verify};
 
 use super::bundle::{CANNOT_OPEN, print};
-use super::{bundle_file, replay_capture};
-use crate::cli::{BeyondArg, ReplayArgs};
+use super::{bundle_file, replay_capture, replay_encounter, replay_machine};
+use crate::cli::{BeyondArg, ReplayArgs, SideArg};
+use crate::cli_machine::EngineArg;
 use crate::recorder::{build, cpu_class};
+use crate::surroundings::read_bot;
 
 /// Drivers wake on a tick: what moved by less did not change.
 const TICK: Duration = Duration::from_millis(5);
@@ -30,16 +32,26 @@ pub fn settings() -> String {
 }
 
 pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let is_for_captures = args.live.is_some() || args.wav.is_some() || args.call.is_some();
+    let of_capture = args.call.is_some() || args.clean || args.side == SideArg::Callee;
+    let is_for_captures = args.live.is_some() || args.wav.is_some() || (of_capture && args.bot.is_none());
     if is_for_captures {
         return replay_capture::run(args);
     }
     offhook_linux_ffi::end_when_nobody_reads();
     let done = match bundle_file::open_if_bundle(&args.file, args.key.as_deref()) {
         Ok(Some(bundle)) => run_bundle(args, &bundle),
-        Ok(None) if args.set.is_empty() && args.bot.is_none() => return replay_capture::run(args),
+        Ok(None) if args.set.is_empty() && args.bot.is_some() => replay_encounter::run(args),
+        Ok(None) if args.set.is_empty() && replay_encounter::is_transcript(&args.file) => Err(anyhow::anyhow!(
+            "{}: this is a transcript: --bot FILE says which bot its caller meets",
+            args.file.display()
+        )),
+        Ok(None) if args.set.is_empty() && args.machine.is_asked() => Err(anyhow::anyhow!(
+            "{}: --bot FILE says which bot the callers meet",
+            args.file.display()
+        )),
+        Ok(None) if args.set.is_empty() => return replay_capture::run(args),
         Ok(None) => Err(anyhow::anyhow!(
-            "{}: --set and --bot change a call of our own; this is no call bundle",
+            "{}: --set changes a call of our own; this is no call bundle",
             args.file.display()
         )),
         Err(error) => Err(error),
@@ -53,7 +65,10 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
 fn run_bundle(args: &ReplayArgs, bundle: &Bundle) -> anyhow::Result<ExitCode> {
     let changes = changes(args)?;
     let began = Instant::now();
-    if changes.is_empty() {
+    if is_for_others(args) {
+        bail!("-o and --words are for captures, WAVs and transcripts; --call, --clean and --side for captures");
+    }
+    if changes.is_empty() && !args.machine.is_asked() {
         let report = guarded(bundle, || verify(bundle))?.with_context(|| args.file.display().to_string())?;
         return Ok(tell_verified(args, bundle, &report, began.elapsed()));
     }
@@ -61,9 +76,25 @@ fn run_bundle(args: &ReplayArgs, bundle: &Bundle) -> anyhow::Result<ExitCode> {
         BeyondArg::Stop => Beyond::Stop,
         BeyondArg::TimeOut => Beyond::TimeOut,
     };
-    let report = guarded(bundle, || play(bundle, &changes, beyond))?
-        .with_context(|| args.file.display().to_string())?;
-    Ok(tell_played(args, &report, began.elapsed()))
+    if !args.machine.is_asked() {
+        let report = guarded(bundle, || play(bundle, &changes, beyond))?
+            .with_context(|| args.file.display().to_string())?;
+        return Ok(tell_played(args, &report, &[], began.elapsed()));
+    }
+    let bot = bot_of(args, bundle)?;
+    let config = replay_machine::config(&args.machine)?;
+    let mut around = replay_machine::around(&args.machine, EngineArg::Live, &config)?;
+    around.begin(&bot)?;
+    let mut caller = replay_machine::caller(&args.machine, &bot)?;
+    let report = guarded(bundle, || {
+        let caller = caller.as_mut().map(|caller| caller as &mut dyn Talker);
+        let helpers = Helpers { around: Some(&mut around), caller };
+        play_with(bundle, &changes, beyond, helpers)
+    })?
+    .with_context(|| args.file.display().to_string())?;
+    let mut notes = around.take_notes();
+    notes.push(around.timing());
+    Ok(tell_played(args, &report, &notes, began.elapsed()))
 }
 
 /// A call that failed in our own code fails there again.
@@ -83,9 +114,7 @@ fn changes(args: &ReplayArgs) -> anyhow::Result<Changes> {
         changes.set(change).context("--set")?;
     }
     if let Some(file) = &args.bot {
-        let text = std::fs::read_to_string(file).with_context(|| format!("--bot {}", file.display()))?;
-        let bot = Bot::parse(&text, &file.display().to_string());
-        changes.bot(bot.map_err(|errors| anyhow::anyhow!("--bot {}:\n{errors}", file.display()))?);
+        changes.bot(read_bot(file)?);
     }
     Ok(changes)
 }
@@ -139,11 +168,11 @@ fn tell_verified(args: &ReplayArgs, bundle: &Bundle, report: &Report, took: Dura
     code(passed)
 }
 
-fn tell_played(args: &ReplayArgs, report: &PlayReport, took: Duration) -> ExitCode {
+fn tell_played(args: &ReplayArgs, report: &PlayReport, around: &[String], took: Duration) -> ExitCode {
     let turns = report.changed_turns(TICK);
     let passed = report.stopped.is_none();
     if args.json {
-        print(serde_json::json!({ "file": args.file, "changed_turns": turns, "report": report }));
+        print(serde_json::json!({ "file": args.file, "changed_turns": turns, "report": report, "notes": around }));
         return code(passed);
     }
     let lasted = report.lasted.as_secs_f64();
@@ -159,7 +188,8 @@ fn tell_played(args: &ReplayArgs, report: &PlayReport, took: Duration) -> ExitCo
         Some(departure) => print(format_args!("leaves the recording at {departure}")),
         None => print("the conversation never leaves the recording: nothing that was changed mattered to it"),
     }
-    report.notes.iter().for_each(|note| print(format_args!("note: {note}")));
+    report.notes.iter().chain(around).for_each(|note| print(format_args!("note: {note}")));
+    tell_answers(report);
     print(format_args!("\n  {:40}  {}", "recorded", "now"));
     side_by_side(&lines(&report.recorded), &lines(&report.played));
     print(format_args!("\nturns that changed by more than {} ms: {}", TICK.as_millis(), numbers(&turns)));
@@ -179,9 +209,43 @@ fn tell_played(args: &ReplayArgs, report: &PlayReport, took: Duration) -> ExitCo
     code(passed)
 }
 
+/// Who answered what after the point of departure.
+fn tell_answers(report: &PlayReport) {
+    if report.answered.is_empty() {
+        return;
+    }
+    print("answered from there on:");
+    for Answered { at, asked, what, by, took_ms } in &report.answered {
+        print(format_args!("  {at:>7.2}  {}: {what} ({by}, {took_ms} ms)", asked.word()));
+    }
+}
+
+/// The bot that speaks: the new one, or that of the recording.
+fn bot_of(args: &ReplayArgs, bundle: &Bundle) -> anyhow::Result<Bot> {
+    if let Some(file) = &args.bot {
+        return read_bot(file);
+    }
+    match CallHead::from_meta(&bundle.meta)?.control.role {
+        RoleHead::Bot { file_name, yaml } => {
+            Bot::parse(&yaml, &file_name).map_err(|errors| anyhow::anyhow!("{errors}"))
+        }
+        RoleHead::Echo | RoleHead::Bridge(_) => {
+            bail!("{}: this is no call of a bot: there is nothing to be answered", args.file.display())
+        }
+    }
+}
+
+/// Whether an option is there that only makes sense for what others recorded.
+fn is_for_others(args: &ReplayArgs) -> bool {
+    let machine = &args.machine;
+    let of_capture = args.call.is_some() || args.clean || args.side == SideArg::Callee;
+    machine.out.is_some() || machine.words.is_some() || of_capture
+}
+
 fn what_changed(args: &ReplayArgs) -> String {
     let bot = args.bot.as_deref().map(Path::display).map(|bot| format!("bot {bot}"));
-    args.set.iter().cloned().chain(bot).collect::<Vec<_>>().join(", ")
+    let changed = args.set.iter().cloned().chain(bot).collect::<Vec<_>>().join(", ");
+    if changed.is_empty() { "nothing changed".to_owned() } else { changed }
 }
 
 /// What was said and how it ended, line by line.
@@ -216,7 +280,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-fn ledger(ledger: &TurnLedger) -> String {
+pub(super) fn ledger(ledger: &TurnLedger) -> String {
     let parts: Vec<String> =
         ledger.segments.iter().map(|segment| format!("{} {}", segment.name, segment.micros / 1000)).collect();
     format!("{} ms = {}", ledger.total_micros() / 1000, parts.join(" + "))
