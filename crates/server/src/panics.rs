@@ -7,7 +7,11 @@ use std::sync::{Mutex, PoisonError};
 /// Panics that were caught and not logged yet. Written only where a call's code failed, so nobody waits for it.
 static CAUGHT: Mutex<Vec<Caught>> = Mutex::new(Vec::new());
 
+/// What the threads of media workers are called, before their numbers.
+pub const THREADS: &str = "media-";
+
 struct Caught {
+    thread: String,
     what: String,
     backtrace: Backtrace,
 }
@@ -17,8 +21,10 @@ struct Caught {
 pub fn keep_workers_short() {
     let usual = take_hook();
     set_hook(Box::new(move |info| {
-        if std::thread::current().name().is_some_and(|name| name.starts_with("media-")) {
-            let caught = Caught { what: info.to_string(), backtrace: Backtrace::capture() };
+        let current = std::thread::current();
+        if let Some(name) = current.name().filter(|name| name.starts_with(THREADS)) {
+            let caught =
+                Caught { thread: name.to_owned(), what: info.to_string(), backtrace: Backtrace::capture() };
             CAUGHT.lock().unwrap_or_else(PoisonError::into_inner).push(caught);
         } else {
             usual(info);
@@ -31,18 +37,24 @@ pub fn warm_up_unwinder() {
     let _ = catch_unwind(|| resume_unwind(Box::new(())));
 }
 
-/// Logs what was noted. The names are found on a thread of their own: nobody who waits for a call waits for them.
-pub fn log_caught() {
-    let caught = std::mem::take(&mut *CAUGHT.lock().unwrap_or_else(PoisonError::into_inner));
-    if caught.is_empty() {
-        return;
-    }
+/// Logs what was noted of a call of this media worker, whose panics come in the order in which it tells of them. The
+/// names are found on a thread of their own: nobody who waits for a call waits for them.
+pub fn log_caught(worker: usize, call_id: String) {
+    let thread = format!("{THREADS}{worker}");
+    let mut noted = CAUGHT.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(first) = noted.iter().position(|caught| caught.thread == thread) else { return };
+    let Caught { what, backtrace, .. } = noted.remove(first);
+    drop(noted);
+    let call = call_id.clone();
     let log = move || {
-        for Caught { what, backtrace } in caught {
-            tracing::error!(what, %backtrace, "a media half failed; its call is ended, its neighbours go on");
-        }
+        tracing::error!(
+            call_id = call,
+            what,
+            %backtrace,
+            "a media half failed; its call is ended, its neighbours go on"
+        );
     };
     if let Err(error) = std::thread::Builder::new().name("panic-log".into()).spawn(log) {
-        tracing::error!(%error, "a media half failed, and no thread could be started to say where");
+        tracing::error!(call_id, %error, "a media half failed, and no thread could be started to say where");
     }
 }

@@ -420,6 +420,10 @@ impl Control {
                     }
                     self.run_call(key, Input::Media(event), now);
                 }
+                FromWorker::Deaf(key, why) => {
+                    let call_id = self.calls.get(&key).map(|call| call.id.as_str());
+                    tracing::error!(call_id, %why, "a media socket cannot be watched; the call will hear nothing");
+                }
                 FromWorker::Closed(key, slot, half) => {
                     self.ports.give_back(half.sockets.port);
                     drop(half);
@@ -427,7 +431,9 @@ impl Control {
                 }
                 FromWorker::Panicked(key, slot, half) => {
                     metrics::counter!("offhook_call_panics_total").increment(1);
-                    crate::panics::log_caught();
+                    if let Some(call) = self.calls.get(&key) {
+                        crate::panics::log_caught(call.worker, call.id.clone());
+                    }
                     self.ports.give_back(half.sockets.port);
                     // What a panic left behind is not to be trusted with its own clean-up.
                     let crate::worker::WorkerCall { sockets, half } = *half;

@@ -113,7 +113,8 @@ impl Control {
         let sockets = match self.ports.take() {
             Ok(sockets) => sockets,
             Err(error) => {
-                tracing::warn!(%error, "a call is refused: no RTP port");
+                // It has no id yet, and gets none.
+                tracing::warn!(%error, %remote, "a call is refused: no RTP port");
                 return None;
             }
         };

@@ -163,14 +163,14 @@ mod tests {
 
         let packet = encode(&sender, &captured).unwrap();
 
-        let mut expected = b"HEP3\x00\x81".to_vec();
+        let mut expected = b"HEP3\x00\x78".to_vec();
         expected.extend(b"\0\0\0\x01\0\x07\x02\0\0\0\x02\0\x07\x11");
         expected.extend(b"\0\0\0\x03\0\x0A\xC0\0\x02\x01\0\0\0\x04\0\x0A\xC0\0\x02\x02");
         expected.extend(b"\0\0\0\x07\0\x08\x13\xC4\0\0\0\x08\0\x08\x13\xC5");
         expected.extend(b"\0\0\0\x09\0\x0A\x3B\x9A\xCA\0\0\0\0\x0A\0\x0A\0\0\0\x07");
         expected.extend(b"\0\0\0\x0B\0\x07\x01\0\0\0\x0C\0\x0A\0\0\x07\xD1");
         expected.extend(b"\0\0\0\x0E\0\x09key\0\0\0\x11\0\x09a@b\0\0\0\x0F\0\x09SIP");
-        assert_eq!(packet.len(), 0x81);
+        assert_eq!(packet.len(), 0x78);
         assert_eq!(packet, expected);
     }
 

@@ -280,16 +280,20 @@ impl StorageThread {
         if lines.is_empty() {
             return;
         }
-        let mut encoded: Vec<Vec<u8>> =
-            lines.iter().filter_map(|line| serde_json::to_vec(line).ok()).collect();
-        // One that the journal cannot hold must not cost its neighbours theirs.
-        encoded.retain(|line| {
-            let fits = line.len() <= offhook_journal::LONGEST;
-            if !fits {
-                tracing::error!(bytes = line.len(), "a fact is too long for the journal");
+        let encode = |line: &Line| {
+            let bytes = serde_json::to_vec(line).ok()?;
+            // One that the journal cannot hold must not cost its neighbours theirs.
+            if bytes.len() > offhook_journal::LONGEST {
+                let call_id = match line {
+                    Line::Fact(fact) => Some(fact.call_id.as_str()),
+                    Line::Alive(_) => None,
+                };
+                tracing::error!(call_id, bytes = bytes.len(), "a fact is too long for the journal");
+                return None;
             }
-            fits
-        });
+            Some(bytes)
+        };
+        let encoded: Vec<Vec<u8>> = lines.iter().filter_map(encode).collect();
         let segment = match self.journal.append(encoded.iter().map(Vec::as_slice)) {
             Ok(segment) => {
                 self.load.journal_fails.store(false, Ordering::Relaxed);

@@ -71,7 +71,7 @@ impl Exporter {
     pub fn stop(self, runtime: &Handle) {
         let Exporter { tracer, task } = self;
         drop(tracer);
-        if runtime.block_on(tokio::time::timeout(LAST_WORDS, task)).is_err() {
+        if runtime.block_on(async { tokio::time::timeout(LAST_WORDS, task).await }).is_err() {
             tracing::warn!("the collector of traces does not answer: the latest spans are lost");
         }
     }

@@ -44,6 +44,8 @@ pub enum ToWorker {
 pub enum FromWorker {
     /// An event of a call.
     Event(u64, MediaEvent),
+    /// A socket of the call cannot be watched: it will hear nothing.
+    Deaf(u64, std::io::ErrorKind),
     /// The half ended; here is its memory, to be freed where nobody waits for a frame.
     Closed(u64, Slot, Box<WorkerCall>),
     /// The half's code panicked: the call is over, its neighbours go on.

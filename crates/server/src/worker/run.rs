@@ -228,7 +228,8 @@ impl Worker {
         };
         let watched = watch(&call.sockets.rtp, false).and(watch(&call.sockets.rtcp, true));
         if let Err(error) = watched {
-            tracing::error!(%error, "a media socket cannot be watched; the call will hear nothing");
+            // Control knows the call's id, and has the time to log.
+            self.config.control.push(FromWorker::Deaf(call.half.key, error.kind()));
         }
         self.places[index] = Place { generation: slot.generation, call: Some(call) };
         self.live += 1;
