@@ -351,7 +351,7 @@ fn step(
     Ok((step, result))
 }
 
-fn through_reflector(
+pub(super) fn through_reflector(
     options: &LoadOptions,
     target: &Target,
     calls: usize,
@@ -392,7 +392,8 @@ fn summed_up(
     let worst_call_mos =
         played.iter().filter_map(|played| Some(played.estimate(0.0)?.mos)).min_by(f64::total_cmp);
     let own_lateness_ms = result.own_lateness_ms();
-    let failure = broken_limit(&limits, calls, &result.failures, &lateness, loss_percent, quality);
+    let failed = (result.failures.len() as u64, result.failures.first().map(String::as_str));
+    let failure = broken_limit(&limits, calls as u64, failed, &lateness, loss_percent, quality);
     let held = result.lines.len();
     let per_call_second = |cost: ServerCost| {
         (held > 0 && cost.seconds > 0.0).then(|| rounded(cost.cpu_ms / cost.seconds / held as f64))
@@ -433,18 +434,18 @@ fn summed_up(
 }
 
 /// Which of the limits does not hold, for people.
-fn broken_limit(
+pub(super) fn broken_limit(
     limits: &LoadLimits,
-    calls: usize,
-    failures: &[String],
+    calls: u64,
+    (failed, cause): (u64, Option<&str>),
     lateness: &Summary,
     loss_percent: f64,
     quality: Option<MosEstimate>,
 ) -> Option<String> {
     let late = limits.percentile.of(lateness);
-    let failed_percent = 100.0 * failures.len() as f64 / calls.max(1) as f64;
-    if let Some(first) = failures.first().filter(|_| failed_percent > limits.failed_percent) {
-        Some(format!("{} of {calls} calls failed, such as: {first}", failures.len()))
+    let failed_percent = 100.0 * failed as f64 / calls.max(1) as f64;
+    if let Some(cause) = cause.filter(|_| failed_percent > limits.failed_percent) {
+        Some(format!("{failed} of {calls} calls failed, such as: {cause}"))
     } else if lateness.count == 0 {
         Some("no packet came back".to_owned())
     } else if late > limits.lateness_ms {
@@ -613,10 +614,10 @@ impl BenchReport for LoadReport {
 mod tests {
     use super::*;
 
-    fn broken(limits: LoadLimits, failures: usize, lateness: &[f64], loss_percent: f64) -> Option<String> {
-        let failures = vec!["503 Service Unavailable".to_owned(); failures];
+    fn broken(limits: LoadLimits, failures: u64, lateness: &[f64], loss_percent: f64) -> Option<String> {
+        let failed = (failures, (failures > 0).then_some("503 Service Unavailable"));
         let quality = Playout { expected: 1000, missing: 50, bursts: 50 }.estimate(0.0);
-        broken_limit(&limits, 100, &failures, &Summary::of(lateness.iter().copied()), loss_percent, quality)
+        broken_limit(&limits, 100, failed, &Summary::of(lateness.iter().copied()), loss_percent, quality)
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `offhook bench`: latency, load and call set-ups per second, each beside a bare reflector in the same run.
 //!
-//! A noisy machine is told apart from a slow server by [`Verdict`]; see [`latency`], [`load`] and [`cps`].
+//! A noisy machine is told apart from a slow server by [`Verdict`]; see [`latency`], [`load`] and [`cps`]; [`soak`] looks for
+//! what grows over hours.
 //! [`repeat`] says what of several runs is luck. What all have in common stands in [`frame`]: a new bench implements
 //! [`frame::BenchReport`] and has text, JSON, comparison and exit code.
 
@@ -15,6 +16,7 @@ pub mod page;
 pub mod plot;
 mod prompt;
 pub mod repeat;
+pub mod soak;
 pub mod turns;
 
 use serde::{Deserialize, Serialize};

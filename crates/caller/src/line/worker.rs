@@ -55,6 +55,9 @@ pub(crate) struct Line {
     pub meter: ContinuityMeter,
     /// How far behind its tick each packet of the measured window left, in milliseconds.
     pub behind_ms: Vec<f32>,
+    /// Before this nothing of it is measured: a call that has just begun may settle.
+    pub measured_from: Time,
+    number: usize,
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
@@ -85,6 +88,8 @@ impl Line {
             heard: Vec::new(),
             meter: ContinuityMeter::new(),
             behind_ms: Vec::new(),
+            measured_from: Time::ZERO,
+            number,
             sequence: number as u16,
             timestamp: number as u32 * 7919,
             ssrc: 0x0ff_0000 + number as u32,
@@ -99,11 +104,21 @@ impl Line {
         self.heard.clear();
     }
 
+    /// Takes out what the line measured since the last time, up to `now`.
+    fn take_window(&mut self, now: Time) -> LineWindow {
+        let from = self.measured_from;
+        self.measured_from = from.max(now);
+        LineWindow {
+            meter: std::mem::take(&mut self.meter),
+            behind_ms: std::mem::take(&mut self.behind_ms),
+            measured: now.since(from),
+        }
+    }
+
     /// How late each packet left: the line's own grid is where its best packet lay, since those before it in the same
     /// tick always take their time.
     pub fn own_lateness_ms(&self) -> impl Iterator<Item = f32> {
-        let best = self.behind_ms.iter().copied().fold(f32::INFINITY, f32::min);
-        self.behind_ms.iter().map(move |behind| behind - best)
+        less_the_best(&self.behind_ms)
     }
 
     /// The packet that is due at `due` leaves.
@@ -133,7 +148,9 @@ impl Line {
             Some(line) => line.push(packet, now),
             None => transmit(&self.socket, self.remote, packet),
         }
-        self.behind_ms.push(now.since(due).as_secs_f32() * 1000.0);
+        if due >= self.measured_from {
+            self.behind_ms.push(now.since(due).as_secs_f32() * 1000.0);
+        }
     }
 
     fn flush(&mut self, now: Time) {
@@ -162,7 +179,7 @@ impl Line {
     /// What reached us.
     fn handle_packet(&mut self, bytes: &[u8], arrived: Time) {
         let Some(packet) = Packet::parse(bytes) else { return };
-        if packet.payload_type != self.law.payload_type() {
+        if packet.payload_type != self.law.payload_type() || arrived < self.measured_from {
             return;
         }
         let new = self.meter.push(RtpSeen {
@@ -177,11 +194,38 @@ impl Line {
     }
 }
 
+/// What a line measured in a stretch of time.
+#[derive(Debug, Default)]
+pub(crate) struct LineWindow {
+    /// The stream that came back.
+    pub meter: ContinuityMeter,
+    /// How far behind its tick each packet left.
+    pub behind_ms: Vec<f32>,
+    /// How long it was measured.
+    pub measured: Duration,
+}
+
+impl LineWindow {
+    /// How late each packet left, against the line's own best.
+    pub fn own_lateness_ms(&self) -> impl Iterator<Item = f32> {
+        less_the_best(&self.behind_ms)
+    }
+}
+
+fn less_the_best(behind_ms: &[f32]) -> impl Iterator<Item = f32> {
+    let best = behind_ms.iter().copied().fold(f32::INFINITY, f32::min);
+    behind_ms.iter().map(move |behind| behind - best)
+}
+
 /// What a worker is told.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Another line, at once.
     Add(Box<Line>),
+    /// The line of this number ends; what it measured comes with the next window.
+    Remove(usize),
+    /// What all lines measured since the last time, those that ended included, goes there.
+    TakeWindow(Sender<Vec<LineWindow>>),
     /// Forget what was measured and begin.
     BeginWindow,
     /// From here on nothing is measured any more: the lines go still, but keep their sockets.
@@ -237,6 +281,9 @@ fn run(commands: &Receiver<Command>, realtime: bool) -> Result<Measured, CallerE
     let readiness = Readiness::new()?;
     let (mut ready, mut inbox, mut packet) = (Vec::new(), Inbox::new(4, 2048), Vec::with_capacity(256));
     let mut sending = true;
+    // A place is free again after its line ended; the place is the key of its socket.
+    let mut lines: Vec<Option<Line>> = Vec::new();
+    let mut ended: Vec<LineWindow> = Vec::new();
     let mut pace = Pace::start(clock::now(), TICK);
     loop {
         let due = pace.next();
@@ -244,34 +291,53 @@ fn run(commands: &Receiver<Command>, realtime: bool) -> Result<Measured, CallerE
         while let Ok(command) = commands.try_recv() {
             match command {
                 Command::Add(line) => {
-                    readiness.add(&line.socket, measured.lines.len())?;
-                    measured.lines.push(*line);
+                    let free = lines.iter().position(Option::is_none).unwrap_or(lines.len());
+                    readiness.add(&line.socket, free)?;
+                    lines.resize_with(lines.len().max(free + 1), || None);
+                    lines[free] = Some(*line);
                 }
-                Command::BeginWindow => measured.lines.iter_mut().for_each(Line::begin_window),
+                Command::Remove(number) => {
+                    let is_it = |line: &Option<Line>| line.as_ref().is_some_and(|line| line.number == number);
+                    if let Some(mut line) = lines.iter_mut().find(|line| is_it(line)).and_then(Option::take) {
+                        readiness.remove(&line.socket);
+                        ended.push(line.take_window(clock::now()));
+                    }
+                }
+                Command::TakeWindow(to) => {
+                    let now = clock::now();
+                    let running = lines.iter_mut().flatten().map(|line| line.take_window(now));
+                    let window = ended.drain(..).chain(running).collect();
+                    // Nobody listens any more where the bench has been given up.
+                    let _ = to.send(window);
+                }
+                Command::BeginWindow => lines.iter_mut().flatten().for_each(Line::begin_window),
                 Command::EndWindow => sending = false,
                 Command::Impair(impairment) => {
-                    for line in &mut measured.lines {
+                    for line in lines.iter_mut().flatten() {
                         let both = [&mut line.impairer, &mut line.impairer_in];
                         both.into_iter().flatten().for_each(|impairer| impairer.set(impairment));
                     }
                 }
-                Command::Finish => return Ok(measured),
+                Command::Finish => {
+                    measured.lines = lines.into_iter().flatten().collect();
+                    return Ok(measured);
+                }
             }
         }
         if !sending {
             continue;
         }
         let phase = pace.index() % TICKS_PER_PACKET;
-        for line in measured.lines.iter_mut().filter(|line| line.phase == phase) {
+        for line in lines.iter_mut().flatten().filter(|line| line.phase == phase) {
             line.send(&mut packet, due);
         }
-        for line in measured.lines.iter_mut().filter(|line| line.is_impaired()) {
+        for line in lines.iter_mut().flatten().filter(|line| line.is_impaired()) {
             line.flush(clock::now());
         }
         ready.clear();
         readiness.wait(Duration::ZERO, &mut ready);
         for line in &ready {
-            if let Some(line) = measured.lines.get_mut(*line) {
+            if let Some(line) = lines.get_mut(*line).and_then(Option::as_mut) {
                 // One batch: where more waits, the socket is ready again at the next tick.
                 let socket = Arc::clone(&line.socket);
                 inbox.receive(&socket, |bytes, _, arrived| line.handle_datagram(bytes, arrived));

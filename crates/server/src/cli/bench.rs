@@ -210,6 +210,39 @@ pub enum BenchCommand {
         #[command(flatten)]
         load: LoadArgs,
     },
+    /// A steady load for hours, with set-ups and hang-ups: does memory, lateness or set-up time grow?
+    ///
+    /// Measures in windows and tells each on stderr as it ends. Ctrl-C or SIGTERM ends it early with its verdict.
+    #[command(after_help = EXIT_CODES)]
+    Soak {
+        /// A bot that sends audio back, such as sip:echo@127.0.0.1:5060; any SIP server will do.
+        #[arg(default_value = "sip:echo@127.0.0.1:5060")]
+        uri: String,
+        /// Seconds of measurement.
+        #[arg(long, default_value_t = 3600.0, value_name = "SECONDS")]
+        seconds: f64,
+        /// Calls at once.
+        #[arg(long, default_value_t = 100)]
+        calls: usize,
+        /// How long a call lasts on average; each lasts half to one and a half times this.
+        #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
+        call_seconds: f64,
+        /// How long a window is.
+        #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
+        window: f64,
+        /// Threads of the caller.
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// Options that every bench has, whatever it measures.
+        #[command(flatten)]
+        frame: FrameArgs,
+        /// What all windows together must reach.
+        #[command(flatten)]
+        limits: LimitArgs,
+        /// How bad the line is.
+        #[command(flatten)]
+        line: LineArgs,
+    },
     /// Call set-ups and releases per second.
     #[command(after_help = EXIT_CODES)]
     Cps {

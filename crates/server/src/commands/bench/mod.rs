@@ -5,9 +5,10 @@ mod output;
 mod speech;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use offhook_caller::bench::baseline::BaselineError;
-use offhook_caller::bench::{cps, knee, latency, load, repeat};
+use offhook_caller::bench::{cps, knee, latency, load, repeat, soak};
 
 use self::options::{WrongOption, impairment, limits};
 use self::output::Output;
@@ -62,6 +63,33 @@ fn measure(command: BenchCommand) -> anyhow::Result<ExitCode> {
         }
         BenchCommand::Turns(args) => speech::turns(&args),
         BenchCommand::Bargein(args) => speech::bargein(&args),
+        BenchCommand::Soak {
+            uri,
+            seconds: measure,
+            calls,
+            call_seconds,
+            window,
+            threads,
+            frame,
+            limits: args,
+            line,
+        } => {
+            let options = soak::SoakOptions {
+                calls,
+                mean_call: at_least_one(call_seconds, "--call-seconds")?,
+                window: at_least_one(window, "--window")?,
+                measure: seconds(measure, "--seconds")?,
+                limits: limits(&args),
+                impairment: impairment(&line)?,
+                server_pid: frame.pid,
+                reflector: !frame.no_reflector,
+                threads,
+                seed: frame.seed,
+                ..soak::SoakOptions::to(uri)
+            };
+            let output = Output::begin("soak", &frame, options.parameters())?;
+            output.finish(&soak::run(&options, &output.stop, &mut |window| eprintln!("{window}"))?)
+        }
         BenchCommand::Cps { common, window } => {
             let options = cps::CpsOptions {
                 window,
@@ -75,6 +103,12 @@ fn measure(command: BenchCommand) -> anyhow::Result<ExitCode> {
             output.finish(&cps::run(&options, &output.stop)?)
         }
     }
+}
+
+/// A length of at least a second.
+fn at_least_one(value: f64, option: &str) -> Result<Duration, WrongOption> {
+    WrongOption::unless(value >= 1.0, || format!("{option}: {value} is less than a second"))?;
+    Ok(Duration::try_from_secs_f64(value).unwrap_or(Duration::MAX))
 }
 
 fn run_load(common: &BenchArgs, size: load::LoadSize, args: &LoadArgs) -> anyhow::Result<ExitCode> {

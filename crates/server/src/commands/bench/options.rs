@@ -11,6 +11,13 @@ use crate::cli::bench::{DirectionArg, LimitArgs, LineArgs, PercentileArg};
 #[derive(Debug)]
 pub(super) struct WrongOption(String);
 
+impl WrongOption {
+    /// An error with this sentence where `right` does not hold.
+    pub fn unless(right: bool, sentence: impl FnOnce() -> String) -> Result<(), Self> {
+        if right { Ok(()) } else { Err(WrongOption(sentence())) }
+    }
+}
+
 impl Display for WrongOption {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -23,9 +30,8 @@ impl std::error::Error for WrongOption {}
 pub(super) fn impairment(line: &LineArgs) -> Result<Option<Impairment>, WrongOption> {
     let shares = [("--loss", line.loss), ("--reorder", line.reorder), ("--duplicate", line.duplicate)];
     for (option, percent) in shares {
-        if !(0.0..=100.0).contains(&percent) {
-            return Err(WrongOption(format!("{option}: {percent} is no percentage")));
-        }
+        let is_share = (0.0..=100.0).contains(&percent);
+        WrongOption::unless(is_share, || format!("{option}: {percent} is no percentage"))?;
     }
     for (option, ms) in [("--delay", line.delay), ("--jitter", line.jitter)] {
         if !(0.0..=60_000.0).contains(&ms) {
