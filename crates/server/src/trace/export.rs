@@ -137,13 +137,15 @@ struct Export {
     collector: Collector,
     resource: Resource,
     stats: Arc<TraceStats>,
-    /// That the collector takes nothing was said.
+    /// That the collector does not take what it should was said.
     is_away: bool,
 }
 
 /// What to do with a batch that was sent.
 enum Verdict {
     Taken,
+    /// But for so many, for this reason.
+    InPart(u64, String),
     /// Try again, after this long where the collector says so.
     Again(Option<Duration>, String),
     GiveUp(String),
@@ -176,6 +178,12 @@ impl Export {
                 Verdict::Taken => {
                     if std::mem::take(&mut self.is_away) {
                         tracing::info!("the collector of traces takes spans again");
+                    }
+                    return;
+                }
+                Verdict::InPart(refused, said) => {
+                    if !std::mem::replace(&mut self.is_away, true) {
+                        tracing::warn!(refused, said, "the collector of traces does not take every span");
                     }
                     return;
                 }
@@ -212,10 +220,7 @@ impl Export {
             let refused = refused.min(spans);
             self.stats.exported.fetch_add(spans - refused, Ordering::Relaxed);
             self.stats.failed.fetch_add(refused, Ordering::Relaxed);
-            if refused > 0 {
-                tracing::warn!(refused, said, "the collector of traces did not take every span");
-            }
-            return Verdict::Taken;
+            return if refused > 0 { Verdict::InPart(refused, said) } else { Verdict::Taken };
         }
         let why = format!("it answers {status}");
         // OTLP 1.x, "Retryable response codes": these, and no others.
