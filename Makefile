@@ -1,7 +1,7 @@
 # The two commands are `make demo` and `make test`. CARGO_TARGET_DIR and CARGO_BUILD_JOBS are honoured.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test fmt lint lines deny doc test-faults bench bench-foreign bench-instructions clean-data
+.PHONY: help setup build demo test fmt lint lines deny doc test-faults bench bench-foreign bench-instructions check-report clean-data
 
 help: ## shows this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-foreign: ## measures other SIP servers of Debian beside ours (installs the
 
 bench-instructions: ## counts instructions and compares with benches/instructions.json
 	@scripts/instructions.sh
+
+check-report: ## opens the HTML reports in a real Chromium (installs it), half a minute; FOLDER= keeps pages and pictures
+	@scripts/check-report.sh $(FOLDER)
 
 clean-data: ## removes what `offhook serve` kept here: records, journal, bundles, API key
 	rm -rf offhook-data

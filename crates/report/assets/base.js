@@ -48,6 +48,16 @@ function measure(value, unit) {
   return said === DASH || !unit ? said : said + "\u202f" + unit;
 }
 
+/** How many of something: 1 call, 2 calls. */
+function counted(count, word) {
+  return number(count) + "\u202f" + word + (count === 1 ? "" : "s");
+}
+
+/** The largest, 0 where all are smaller; however many there are. */
+function most(values) {
+  return values.reduce((found, value) => Math.max(found, value), 0);
+}
+
 /** Milliseconds, as seconds where these are easier to read. */
 function millis(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;

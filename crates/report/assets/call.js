@@ -38,7 +38,8 @@ function ledgerBar(turn, segments, most, words) {
 }
 
 function segmentLegend(segments) {
-  return h("div", { class: "legend" }, segments.map((name) => h("span", { class: "key" }, h("i", { class: "dot " + segmentInk(name) }), plain(name))));
+  return h("div", { class: "legend" }, segments.map((name) => h("span", { class: "key" }, h("i", { class: "dot " + segmentInk(name) }), plain(name))),
+    h("span", { class: "key" }, h("span", { class: "bad-ink" }, "▼"), "barge-in"));
 }
 
 /** Slower is worse, and less than a tick is nothing. */
@@ -133,7 +134,7 @@ function callView(call, data) {
   const [word, kind] = status(call);
   const element = h("article", { class: "call" });
   const first = call.first_difference, left = call.b.departure || call.a.departure;
-  const longest = Math.max(1, ...call.turns.flatMap(([a, b]) => [a ? a[2] : 0, b ? b[2] : 0]));
+  const longest = Math.max(1, most(call.turns.map(([a, b]) => Math.max(a ? a[2] : 0, b ? b[2] : 0))));
   const rows = new Map();
   const picture = wave(call, sides, data.segments, (pair) => choose(pair, true));
 
@@ -161,18 +162,33 @@ function callView(call, data) {
   element.append(talk);
   if (!items.length) body.append(h("p", { class: "soft" }, "Nothing was said."));
 
-  // A part at a time: a call of thousands of turns opens as fast as a short one.
+  // A part at a time, from wherever the reader is: a call of thousands of turns opens as fast as a short one.
   const PART = 150;
-  let made = 0;
-  const more = h("div", { class: "more" });
-  const watch = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) extend(made + PART); }, { rootMargin: "600px" });
-  function extend(to) {
-    const end = Math.min(items.length, to);
-    for (; made < end; made += 1) more.before(itemElement(items[made]));
-    if (made >= items.length) { watch.disconnect(); more.remove(); return; }
-    // Watched anew: a watcher tells only of changes.
-    watch.unobserve(more);
-    watch.observe(more);
+  let begin = 0, end = 0;
+  const earlier = h("div", { class: "more" }), later = h("div", { class: "more" });
+  const watch = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) extend(entry.target === earlier ? [begin - PART, end] : [begin, end + PART]);
+  }, { rootMargin: "600px" });
+  /** Shows these items besides those that are shown. */
+  function extend([from, to]) {
+    const [start, stop] = [Math.max(0, from), Math.min(items.length, to)];
+    earlier.after(...items.slice(start, begin).map(itemElement));
+    later.before(...items.slice(end, stop).map(itemElement));
+    [begin, end] = [Math.min(begin, start), Math.max(end, stop)];
+    for (const [mark, needed] of [[earlier, begin > 0], [later, end < items.length]]) {
+      // Watched anew: a watcher tells only of changes.
+      watch.unobserve(mark);
+      if (needed) watch.observe(mark);
+    }
+  }
+  /** Shows the surroundings of an item, and leaves what is far from it. */
+  function reach(at) {
+    if (at < begin - PART || at > end + PART) {
+      clear(body).append(earlier, later);
+      rows.clear();
+      [begin, end] = [Math.max(0, at - PART), Math.max(0, at - PART)];
+    }
+    extend([Math.min(begin, at), Math.max(end, at + PART)]);
   }
   function itemElement(item) {
     if (item.row) return rowElement(item.row, sides);
@@ -187,12 +203,12 @@ function callView(call, data) {
     rows.set(pair, line);
     return line;
   }
-  body.append(more);
-  extend(PART);
+  body.append(earlier, later);
+  extend([0, PART]);
 
   function choose(pair, scroll) {
     for (const line of body.querySelectorAll(".turn.picked")) line.classList.remove("picked");
-    if (!rows.has(pair)) extend(items.findIndex((item) => item.pair === pair) + PART);
+    if (!rows.has(pair)) reach(items.findIndex((item) => item.pair === pair));
     const line = rows.get(pair);
     if (!line) return;
     line.classList.add("picked");
@@ -215,13 +231,13 @@ function callView(call, data) {
   return {
     element,
     draw: picture.draw,
-    /** Everything, for the printer. */
-    whole: () => extend(Math.min(items.length, 2000)),
+    /** More than the screen needs, for the printer. */
+    whole: () => extend([begin, begin + 2000]),
     turn: (at) => { if (call.turns[at]) choose(call.turns[at], true); },
   };
 }
 
 function wordsChanged(words) {
   const told = [[words.replaced, "replaced"], [words.removed, "removed"], [words.added, "added"]].filter(([count]) => count).map(([count, what]) => number(count) + " " + what);
-  return number(words.a) + " words" + (told.length ? ": " + told.join(", ") : ", all the same");
+  return counted(words.a, "word") + (told.length ? ": " + told.join(", ") : ", all the same");
 }

@@ -50,11 +50,11 @@ function summary(data, turns, go) {
     figure("Not played to their end", number(data.totals.unfinished), share(data.totals.unfinished), data.totals.unfinished ? "bad-ink" : ""),
     figure("Silence before the answer, p50", ms(b.turn.p50), [sides[0] + " " + ms(a.turn.p50) + " ", delta(a.turn.p50, b.turn.p50, ms, true)]),
     figure("Silence before the answer, p95", ms(b.turn.p95), [sides[0] + " " + ms(a.turn.p95) + " ", delta(a.turn.p95, b.turn.p95, ms, true)]),
-    figure("Turns that changed", number(data.totals.turns_changed), `of ${number(data.totals.turns)} turns`),
+    figure("Turns that changed", number(data.totals.turns_changed), "of " + counted(data.totals.turns, "turn")),
     figure("Barge-ins", number(b.barge_ins), [sides[0] + " " + number(a.barge_ins) + " ", delta(a.barge_ins, b.barge_ins, number, null)]),
-    figure("Words replaced, removed, added", number(data.totals.words.replaced + data.totals.words.removed + data.totals.words.added), `of ${number(data.totals.words.a)} words`)));
+    figure("Words replaced, removed, added", number(data.totals.words.replaced + data.totals.words.removed + data.totals.words.added), "of " + counted(data.totals.words.a, "word"))));
 
-  const most = Math.max(1, ...Object.values(data.totals.changed_in));
+  const widest = Math.max(1, ...Object.values(data.totals.changed_in));
   const aspects = Object.entries(data.totals.changed_in).sort((one, other) => other[1] - one[1]);
   const outcomes = (field) => {
     const names = [...new Set([...Object.keys(a[field]), ...Object.keys(b[field])])].sort((one, other) => (b[field][other] || 0) - (b[field][one] || 0));
@@ -66,8 +66,8 @@ function summary(data, turns, go) {
     h("section", { class: "card" }, h("h2", {}, "What changed"), aspects.length
       ? h("div", { class: "aspects" }, aspects.map(([aspect, count]) => {
         const bar = h("i", {});
-        bar.style.width = (100 * count) / most + "%";
-        return h("button", { type: "button", class: "aspect", click: () => go.calls(aspect) }, h("span", {}, ASPECTS[aspect] || plain(aspect)), h("span", { class: "meter" }, bar), h("span", { class: "num" }, number(count), " ", count === 1 ? "call" : "calls"));
+        bar.style.width = (100 * count) / widest + "%";
+        return h("button", { type: "button", class: "aspect", click: () => go.calls(aspect) }, h("span", {}, ASPECTS[aspect] || plain(aspect)), h("span", { class: "meter" }, bar), h("span", { class: "num" }, counted(count, "call")));
       })) : h("p", { class: "soft" }, "Nothing: each call came out the same.")),
     h("section", { class: "card" }, h("h2", {}, "Outcomes"), h("div", { class: "scroll-x" }, h("table", {}, head("Outcome", sides[0], sides[1], "Change"), h("tbody", {}, outcomes("outcomes")), head("Ended by", sides[0], sides[1], "Change"), h("tbody", {}, outcomes("causes")))))));
 
@@ -125,7 +125,7 @@ function callRow(call) {
   return h("div", { class: "call-row" },
     h("div", { class: "line-one" }, h("span", { class: "mono id" }, call.call_id), h("span", { class: "badge " + kind }, word)),
     h("div", { class: "line-two" }, h("span", { class: "grow" }, `${call.caller || "?"} → ${call.called || "?"}`, told.length ? " · " + told.join(", ") : call.b.outcome ? " · " + plain(call.b.outcome) : ""),
-      h("span", { class: "num" }, `${number(call.turns.length)} turns`, call.worst > 1000 ? h("span", { class: "bad-ink" }, " " + signed(call.worst / 1000, millis)) : null)));
+      h("span", { class: "num" }, counted(call.turns.length, "turn"), call.worst > 1000 ? h("span", { class: "bad-ink" }, " " + signed(call.worst / 1000, millis)) : null)));
 }
 
 const SORTS = {
@@ -169,11 +169,11 @@ function callsPane(data, go) {
     const found = data.calls.filter((call) => filters[state.filter][1](call) && wanted.every((word) => haystack(call).includes(word)));
     found.sort(SORTS[state.sort][1]);
     list.set(found);
-    count.textContent = found.length === data.calls.length ? `${number(found.length)} calls` : `${number(found.length)} of ${number(data.calls.length)} calls`;
+    count.textContent = found.length === data.calls.length ? counted(found.length, "call") : `${number(found.length)} of ${counted(data.calls.length, "call")}`;
   }
   const back = h("button", { type: "button", class: "back no-print", click: () => { pane.classList.remove("open"); list.element.focus(); } }, "← Calls");
   const pane = h("div", { class: "calls-pane" }, h("div", { class: "side no-print" }, h("div", { class: "tools" }, search, h("div", { class: "tool-line" }, filter, sort), count), list.element), h("div", { class: "main" }, back, detail));
-  detail.append(h("p", { class: "soft empty" }, data.calls.length ? "Choose a call." : "There are no calls."));
+  detail.append(h("p", { class: "soft empty" }, data.calls.length ? "Choose a call: arrow keys or a click. / searches, j and k go on, n and p step through turns in the picture." : "There are no calls."));
   redraws.add(() => { if (view) view.draw(); });
   show();
   return {
@@ -216,7 +216,7 @@ function turnsPane(data, turns, go) {
     const of = value[state.sort];
     found.sort((one, other) => (state.down ? of(other) - of(one) : of(one) - of(other)) || value.call(one) - value.call(other));
     list.set(found);
-    count.textContent = `${number(found.length)} turns`;
+    count.textContent = counted(found.length, "turn");
     for (const head of heads) if (head.key) head.setAttribute("aria-label", head.title + (head.key === state.sort ? (state.down ? ", descending" : ", ascending") : ", sort"));
     for (const head of heads) if (head.key) head.dataset.sorted = head.key === state.sort ? (state.down ? "▾" : "▴") : "";
   }
@@ -226,8 +226,8 @@ function turnsPane(data, turns, go) {
 
 if (document.body.dataset.kind === "compare") start((app, data) => {
   for (const call of data.calls) {
-    call.worst = Math.max(0, ...call.turns.map(([a, b]) => (a && b ? b[2] - a[2] : 0)));
-    call.longest = Math.max(0, ...call.turns.map(([, b]) => (b ? b[2] : 0)));
+    call.worst = most(call.turns.map(([a, b]) => (a && b ? b[2] - a[2] : 0)));
+    call.longest = most(call.turns.map(([, b]) => (b ? b[2] : 0)));
     call.edits = call.words.replaced + call.words.removed + call.words.added;
   }
   const turns = allTurns(data.calls);
@@ -267,7 +267,7 @@ if (document.body.dataset.kind === "compare") start((app, data) => {
   } }, Object.entries(titles).map(([name, title]) => (tabs[name] = h("button", { type: "button", role: "tab", id: "tab-" + name, "aria-controls": "pane-" + name, click: () => { show(name); location.hash = name; } }, title))));
   const about = (side) => [h("b", {}, side.label), side.settings.length ? " (" + side.settings.join(", ") + ")" : ""];
   app.append(h("header", { class: "head" }, h("div", { class: "grow" }, h("h1", {}, data.b.label, h("span", { class: "soft" }, " against "), data.a.label),
-    h("div", { class: "sub" }, `${number(data.totals.calls)} calls, ${number(data.totals.turns)} turns`, data.made ? " · " + data.made : "", data.b.settings.length ? [" · ", about(data.b)] : "", " · offhook ", data.build)),
+    h("div", { class: "sub" }, counted(data.totals.calls, "call") + ", " + counted(data.totals.turns, "turn"), data.made ? " · " + data.made : "", data.b.settings.length ? [" · ", about(data.b)] : "", " · offhook ", data.build)),
   data.rules.length ? h("span", { class: "badge " + (fired ? "bad" : "good") }, fired ? "✗ fails" : "✓ passes") : null, themeButton()), bar);
   for (const name of Object.keys(titles)) app.append(panes[name] = h("main", { class: "pane " + name, id: "pane-" + name, role: "tabpanel", "aria-labelledby": "tab-" + name, hidden: true }));
 

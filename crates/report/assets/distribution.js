@@ -11,7 +11,7 @@ function colours(list) {
 }
 
 const total = (one) => one.buckets.reduce((sum, bucket) => sum + bucket[1], 0);
-const most = (one) => (one.buckets.length ? one.buckets[one.buckets.length - 1][0] : null);
+const largestOf = (one) => (one.buckets.length ? one.buckets[one.buckets.length - 1][0] : null);
 
 function valueAt(one, share) {
   const all = total(one), wanted = Math.max(1, Math.ceil(share * all));
@@ -47,7 +47,7 @@ function binned(one, edges) {
 
 function histogramSeries(list, logarithmic) {
   const filled = list.filter((one) => one.buckets.length);
-  const low = Math.min(...filled.map((one) => one.min)), high = Math.max(...filled.map(most));
+  const low = Math.min(...filled.map((one) => one.min)), high = Math.max(...filled.map(largestOf));
   const count = 80, edges = [];
   const from = logarithmic ? Math.max(low, high / 1e6, 1e-6) * 0.98 : low - (high - low || 1) * 0.02;
   const to = high + (high - low || Math.abs(high) || 1) * 0.02;
@@ -67,7 +67,7 @@ function percentilePoints(one) {
     points.push([Math.max(1, left), edge]);
     seen += count;
   }
-  points.push([all, most(one)]);
+  points.push([all, largestOf(one)]);
   return points;
 }
 
@@ -79,7 +79,7 @@ function histogram(spec) {
   const ink = colours(list);
   if (!list.length) return [h("section", { class: "card" }, h("h2", {}, spec.title), h("p", { class: "soft" }, "Nothing was measured."))];
   const marks = spec.marks || [];
-  const spread = Math.max(...list.map(most)) / Math.max(1e-9, Math.min(...list.map((one) => valueAt(one, 0.05))));
+  const spread = Math.max(...list.map(largestOf)) / Math.max(1e-9, Math.min(...list.map((one) => valueAt(one, 0.05))));
   let logarithmic = spread > 25 && list.every((one) => one.min > 0);
   const place = h("div");
   const draw = () => {
@@ -107,7 +107,7 @@ function histogram(spec) {
     series: list.map((one, at) => ({ name: one.name, colour: ink[at], dash: DASHES[one.role], points: percentilePoints(one), step: true })),
     marks: marks.map((mark) => ({ ...mark, on_x: false })),
   });
-  const columns = [["min", (one) => one.min], ["mean", (one) => one.mean], ...[0.5, 0.9, 0.95, 0.99, 0.999].map((part) => ["p" + Number((part * 100).toFixed(1)), (one) => valueAt(one, part)]), ["max", most]];
+  const columns = [["min", (one) => one.min], ["mean", (one) => one.mean], ...[0.5, 0.9, 0.95, 0.99, 0.999].map((part) => ["p" + Number((part * 100).toFixed(1)), (one) => valueAt(one, part)]), ["max", largestOf]];
   const table = h("div", { class: "scroll-x" }, h("table", {},
     h("thead", {}, h("tr", {}, h("th", {}, "Percentiles, " + spec.unit), h("th", { class: "num" }, "values"), columns.map(([title]) => h("th", { class: "num" }, title)))),
     h("tbody", {}, list.map((one) => h("tr", {}, h("td", {}, one.name), h("td", { class: "num" }, number(total(one))), columns.map(([, of]) => h("td", { class: "num" }, number(of(one)))))))));

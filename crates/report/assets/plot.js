@@ -32,7 +32,7 @@ function logTicks(min, max, most) {
 function scaleOf(axis, values, from, to) {
   const positive = axis.scale === "logarithmic";
   const fit = values.filter((value) => Number.isFinite(value) && (!positive || value > 0));
-  let min = axis.min ?? Math.min(...fit), max = axis.max ?? Math.max(...fit);
+  let min = axis.min ?? fit.reduce((found, value) => Math.min(found, value), Infinity), max = axis.max ?? fit.reduce((found, value) => Math.max(found, value), -Infinity);
   if (!fit.length) [min, max] = positive ? [1, 10] : [0, 1];
   if (positive) {
     if (max / min < 1.2) [min, max] = [min / 1.5, max * 1.5];

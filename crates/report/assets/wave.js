@@ -1,13 +1,13 @@
 // The sound of a call on a canvas: both sides, states, and the silence of each turn where it was.
 
-const LANE = 52, STRIP = 15, RULER = 20, MARGIN = 92;
+const LANE = 52, STRIP = 15, RULER = 20, MARGIN = 116;
 
 /** `call`, `sides` (names), `segments` (names), `pick(pair)` when a turn was chosen. Answers {element, turn(pair)}. */
 function wave(call, sides, segments, pick) {
-  const length = Math.max(1000, ...[call.a, call.b].map((side) => side.states.reduce((last, state) => Math.max(last, state.at_ms), 0)),
-    ...call.turns.flatMap(([a, b]) => [a, b]).filter(Boolean).map((turn) => turn[1] + turn[2] / 1000),
-    ...call.transcript.flatMap((row) => [row[1] || 0, row[2] || 0]),
-    ...Object.values(call.sound).filter(Boolean).map(([bin, text]) => (bin * text.length * 3) / 4));
+  const length = Math.max(1000, most([call.a, call.b].flatMap((side) => side.states.map((state) => state.at_ms))),
+    most(call.turns.flatMap(([a, b]) => [a, b]).filter(Boolean).map((turn) => turn[1] + turn[2] / 1000)),
+    most(call.transcript.map((row) => Math.max(row[1] || 0, row[2] || 0))),
+    most(Object.values(call.sound).filter(Boolean).map(([bin, text]) => (bin * text.length * 3) / 4)));
   const lanes = [
     ["caller", call.sound.caller, "c0"], ["caller, " + sides[1], call.sound.caller_b, "c0"],
     ["bot, " + sides[0], call.sound.bot, "c2"], ["bot, " + sides[1], call.sound.bot_b, "c4"],
@@ -41,7 +41,7 @@ function wave(call, sides, segments, pick) {
       }
     }
     label(to2d, ink, wide);
-    lanes.forEach((lane, at) => drawLane(to2d, lane, at * LANE, wide, ink));
+    lanes.forEach((lane, at) => drawLane(to2d, lane, at * LANE, wide));
     strips.forEach((side, at) => drawStrip(to2d, side, lanes.length * LANE + at * (STRIP * 2 + 6) + 3, wide, ink));
     drawMarks(to2d, wide, ink);
     drawRuler(to2d, wide, ink);
@@ -69,7 +69,7 @@ function wave(call, sides, segments, pick) {
     to2d.stroke();
   }
 
-  function drawLane(to2d, lane, top, wide, ink) {
+  function drawLane(to2d, lane, top, wide) {
     const middle = top + LANE / 2;
     to2d.fillStyle = colour(lane.ink);
     for (let pixel = MARGIN; pixel < wide - 4; pixel += 1) {
@@ -81,7 +81,6 @@ function wave(call, sides, segments, pick) {
       const half = Math.max(0.5, Math.sqrt(level / 255) * (LANE / 2 - 3));
       to2d.fillRect(pixel, middle - half, 1, half * 2);
     }
-    void ink;
   }
 
   function drawStrip(to2d, side, top, wide, ink) {
@@ -121,7 +120,7 @@ function wave(call, sides, segments, pick) {
       to2d.strokeStyle = ink.soft;
       to2d.globalAlpha = 0.55;
       to2d.setLineDash([2, 3]);
-      line(to2d, at, 0, tall - RULER);
+      upright(to2d, at, 0, tall - RULER);
       to2d.setLineDash([]);
       to2d.globalAlpha = 1;
       if (at > free) {
@@ -146,31 +145,33 @@ function wave(call, sides, segments, pick) {
     if (left === null || x(left) < MARGIN || x(left) > wide) return;
     to2d.strokeStyle = ink.bad;
     to2d.lineWidth = 1.5;
-    line(to2d, x(left), 0, tall - RULER);
+    upright(to2d, x(left), 0, tall - RULER);
     to2d.lineWidth = 1;
+    const says = "differs", side = x(left) > wide - 90 ? -1 : 1, room = to2d.measureText(says).width + 8;
     to2d.fillStyle = ink.bad;
-    to2d.textAlign = x(left) > wide - 90 ? "right" : "left";
-    to2d.fillText("differs", x(left) + (to2d.textAlign === "right" ? -4 : 4), LANE - 8);
-    to2d.textAlign = "left";
+    to2d.fillRect(side < 0 ? x(left) - room : x(left), LANE - 16, room, 15);
+    to2d.fillStyle = ink.card;
+    to2d.fillText(says, side < 0 ? x(left) - room + 4 : x(left) + 4, LANE - 8.5);
   }
 
   function drawRuler(to2d, wide, ink) {
     const y = tall - RULER;
+    to2d.fillStyle = ink.line;
+    to2d.fillRect(MARGIN, y, wide - MARGIN, 1);
     to2d.strokeStyle = ink.line;
-    line(to2d, MARGIN, y, y, wide);
     to2d.fillStyle = ink.soft;
     const raw = ((to - from) / 1000) / Math.max(2, (wide - MARGIN) / 90);
     const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200].find((one) => one >= raw) || 14400;
     for (let at = Math.ceil(from / 1000 / step) * step; at * 1000 <= to; at += step) {
-      line(to2d, x(at * 1000), y, y + 4);
+      upright(to2d, x(at * 1000), y, y + 4);
       to2d.fillText(clock(at * 1000).replace(/\.0$/, step >= 1 ? "" : ".0"), Math.min(x(at * 1000) + 3, wide - 36), y + 12);
     }
   }
 
-  function line(to2d, left, top, bottom, right) {
+  function upright(to2d, at, top, bottom) {
     to2d.beginPath();
-    to2d.moveTo(left + (right ? 0 : 0.5), top + (right ? 0.5 : 0));
-    to2d.lineTo((right || left) + (right ? 0 : 0.5), bottom + (right ? 0.5 : 0));
+    to2d.moveTo(at, top);
+    to2d.lineTo(at, bottom);
     to2d.stroke();
   }
 

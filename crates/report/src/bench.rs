@@ -276,7 +276,10 @@ impl BenchPage {
                         .for_each(|one| thin::buckets(&mut one.buckets, MOST_POINTS));
                 }
                 Plot::Lines(lines) => {
-                    lines.series.iter_mut().for_each(|one| thin::points(&mut one.points, MOST_POINTS));
+                    lines
+                        .series
+                        .iter_mut()
+                        .for_each(|one| thin::points(&mut one.points, MOST_POINTS, one.dots));
                 }
             }
         }

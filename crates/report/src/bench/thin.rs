@@ -49,21 +49,22 @@ pub(super) fn buckets(buckets: &mut Vec<(f64, u64)>, most: usize) {
         .collect();
 }
 
-/// Keeps the lowest and the highest point of each stretch, in their order, so that at most `most` are left.
-pub(super) fn points(points: &mut Vec<(f64, f64)>, most: usize) {
+/// Keeps two points of each stretch, in their order, so that at most `most` are left: of a line the lowest and the highest,
+/// of a cloud any one and the highest. A cloud of extremes would look like two clouds.
+pub(super) fn points(points: &mut Vec<(f64, f64)>, most: usize, cloud: bool) {
     points.retain(|(x, y)| x.is_finite() && y.is_finite());
     if points.len() <= most {
         return;
     }
     let stretch = points.len().div_ceil(most / 2);
-    *points = points.chunks(stretch).flat_map(extremes).collect();
+    *points = points.chunks(stretch).flat_map(|stretch| two_of(stretch, cloud)).collect();
 }
 
-fn extremes(stretch: &[(f64, f64)]) -> Vec<(f64, f64)> {
+fn two_of(stretch: &[(f64, f64)], cloud: bool) -> Vec<(f64, f64)> {
     let by_height = |one: &&(f64, f64), other: &&(f64, f64)| one.1.total_cmp(&other.1);
-    let low = stretch.iter().min_by(by_height);
+    let one = if cloud { stretch.first() } else { stretch.iter().min_by(by_height) };
     let high = stretch.iter().max_by(by_height);
-    let mut both: Vec<(f64, f64)> = low.into_iter().chain(high).copied().collect();
+    let mut both: Vec<(f64, f64)> = one.into_iter().chain(high).copied().collect();
     both.sort_by(|one, other| one.0.total_cmp(&other.0));
     both.dedup();
     both
@@ -110,14 +111,27 @@ mod tests {
 
     #[test]
     fn thinned_points_keep_the_one_peak() {
-        let mut many: Vec<(f64, f64)> = (0..1_000_000).map(|at| (f64::from(at), 1.0)).collect();
-        many[777_777].1 = 250.0;
+        for cloud in [false, true] {
+            let mut many: Vec<(f64, f64)> = (0..1_000_000).map(|at| (f64::from(at), 1.0)).collect();
+            many[777_777].1 = 250.0;
 
-        points(&mut many, 2_000);
+            points(&mut many, 2_000, cloud);
 
-        assert!(many.len() <= 2_000, "{}", many.len());
-        assert!(many.contains(&(777_777.0, 250.0)));
-        assert!(many.is_sorted_by(|one, next| one.0 <= next.0));
+            assert!(many.len() <= 2_000, "{}", many.len());
+            assert!(many.contains(&(777_777.0, 250.0)));
+            assert!(many.is_sorted_by(|one, next| one.0 <= next.0));
+        }
+    }
+
+    #[test]
+    fn a_thinned_cloud_keeps_its_middle() {
+        let height = |at: u32| f64::from(at.wrapping_mul(2_654_435_761) >> 16) / 65_536.0;
+        let mut many: Vec<(f64, f64)> = (0..100_000).map(|at| (f64::from(at), height(at))).collect();
+
+        points(&mut many, 2_000, true);
+
+        let middle = many.iter().filter(|(_, y)| (0.25..0.75).contains(y)).count();
+        assert!(middle > 300, "{middle}");
     }
 
     #[test]
