@@ -13,10 +13,14 @@ pub struct Page {
     sections: Vec<Section>,
 }
 
+/// A piece of a page.
 #[derive(Clone, Debug, PartialEq)]
-enum Section {
+pub enum Section {
+    /// A line of text.
     Line(String),
+    /// Names and values.
     Facts(Vec<(String, String)>),
+    /// A table.
     Table(Table),
 }
 
@@ -82,6 +86,11 @@ impl Page {
             self.sections.push(Section::Table(table));
         }
         self
+    }
+
+    /// Its pieces, from the top.
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
     }
 
     /// The other page below this one.

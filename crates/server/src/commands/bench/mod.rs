@@ -1,5 +1,6 @@
 //! `offhook bench`: options in, a bench of the caller, and what [`output`] makes of its report.
 
+mod html;
 mod options;
 mod output;
 mod speech;

@@ -1,5 +1,6 @@
 //! What all benches do with their report: text or one line of JSON, comparison with a baseline, exit code.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use offhook_caller::bench::json_line;
 use offhook_caller::bench::page::{Page, number};
 use offhook_caller::call::Stop;
 
+use super::html::html;
 use crate::cli::bench::FrameArgs;
 
 /// A bench that is about to run.
@@ -26,6 +28,10 @@ impl<'a> Output<'a> {
     /// Reads the baseline before anything is measured: one that cannot be compared with ends it here, with code 2.
     pub fn begin(bench: &'static str, args: &'a FrameArgs, parameters: Parameters) -> anyhow::Result<Self> {
         let baseline = args.baseline.as_deref().map(|file| read(file, bench, &parameters)).transpose()?;
+        if let Some(file) = &args.html {
+            // Before anything is measured: hours of it are no time to learn that the folder is not there.
+            File::create(file).with_context(|| format!("--html {}", file.display()))?;
+        }
         let run = Run::begin(command_line(), args.seed, parameters);
         Ok(Output { args, run, baseline, stop: super::super::stop_on_interrupt() })
     }
@@ -46,6 +52,11 @@ impl<'a> Output<'a> {
             println!("{}", json_line(&Document::of(report, &run, comparison.as_ref())));
         } else {
             print!("{}", text(report, &run, comparison.as_ref()));
+        }
+        // Last: what was measured for hours stands on the terminal, whatever becomes of the file.
+        if let Some(file) = &self.args.html {
+            std::fs::write(file, html(report, &run, comparison.as_ref()))
+                .with_context(|| format!("--html {}", file.display()))?;
         }
         Ok(ExitCode::from(Ending::of(report, comparison.as_ref()).exit_code()))
     }
