@@ -7,7 +7,7 @@ use offhook_call_control::{CallSettings, Role};
 use offhook_call_media::{JitterPreference, MediaCommand, TurnPolicy};
 use offhook_conversation::{Bot, BotErrors};
 
-use crate::{CallHead, RoleHead};
+use crate::{CallHead, HeadError, RoleHead};
 
 /// One setting that can be changed: its name, what it takes, what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,17 @@ impl Changes {
     /// Another bot takes the call.
     pub fn bot(&mut self, bot: Bot) {
         self.bot = Some(bot);
+    }
+
+    /// The bot that takes a call with this head; `None` where a built-in one does.
+    ///
+    /// # Errors
+    /// The bot in the head is not accepted by this build.
+    pub fn bot_of(&self, head: &CallHead) -> Result<Option<Arc<Bot>>, HeadError> {
+        match self.settings(&self.apply(head))?.role {
+            Role::Bot(bot) => Ok(Some(bot)),
+            Role::Echo | Role::Bridge(_) => Ok(None),
+        }
     }
 
     /// Whether nothing is to be different.

@@ -287,6 +287,9 @@ pub struct ReplayArgs {
     /// Hang up this long after the last answer, in seconds.
     #[arg(long, default_value_t = 4.0, value_name = "SECONDS")]
     pub linger: f64,
+    /// Makes a bundle's call a test of its bot: printed, or added to -o, a bot file or BOT.tests.yaml beside BOT.yaml.
+    #[arg(long, conflicts_with_all = ["set", "bot", "live", "wav", "call", "engine", "tools", "caller"])]
+    pub to_test: bool,
     /// One line of JSON.
     #[arg(long)]
     pub json: bool,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::BeyondArg;
+use crate::cli_machine::{EngineArg, MachineArgs, VoiceArg};
 
 /// Options of `compare`.
 #[derive(Debug, Args)]
@@ -30,6 +31,22 @@ pub struct CompareArgs {
     /// What to do where a changed call asks what the recording has no answer to.
     #[arg(long, value_enum, default_value = "stop", conflicts_with = "with")]
     pub beyond: BeyondArg,
+    /// Who hears the caller where the recording has no answer; with it a synthesizer speaks too, see --voice.
+    #[arg(long, value_enum, conflicts_with = "with")]
+    pub engine: Option<EngineArg>,
+    /// Who speaks for the bot what was never said: `live` with `--engine live`, else `modelled`, a hum that is as long.
+    #[arg(long, value_enum, requires = "engine")]
+    pub voice: Option<VoiceArg>,
+    /// Who answers requests to business systems that were never asked: `live`, another address for the same paths, or
+    /// a JSON file of answers; may be repeated.
+    #[arg(long, value_name = "live|URL|FILE", requires = "engine")]
+    pub tools: Vec<String>,
+    /// How long engines and systems take in the call: always so long, or as long as they really took.
+    #[arg(long, value_name = "TIME|measured", default_value = "100ms", requires = "engine")]
+    pub delay: String,
+    /// The server's configuration: engines, values and targets of bots.
+    #[arg(long, value_name = "FILE", requires = "engine")]
+    pub config: Option<PathBuf>,
     /// Fails where this is true, see below; may be repeated.
     #[arg(long, value_name = "RULE")]
     pub fail_on: Vec<String>,
@@ -45,6 +62,20 @@ pub struct CompareArgs {
     /// One line of JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+impl CompareArgs {
+    /// Who answers where the recordings do not; `None` where nobody does.
+    pub fn machine(&self) -> Option<MachineArgs> {
+        Some(MachineArgs {
+            engine: Some(self.engine?),
+            voice: self.voice,
+            tools: self.tools.clone(),
+            delay: self.delay.clone(),
+            config: self.config.clone(),
+            ..MachineArgs::default()
+        })
+    }
 }
 
 /// How calls of two folders find each other.

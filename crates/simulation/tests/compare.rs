@@ -34,7 +34,7 @@ fn another_bot(from: &str, to: &str) -> Changes {
 
 fn compared(number: usize, bundle: &Bundle, changes: &Changes) -> CallComparison {
     let then = SideOfCall::recorded(bundle, true).unwrap();
-    let now = SideOfCall::played(bundle, &play(bundle, changes, Beyond::Stop).unwrap(), true);
+    let now = SideOfCall::played(bundle, &play(bundle, changes, Beyond::Stop).unwrap(), Vec::new(), true);
     compare(number, format!("{number}.call"), None, then, now, TurnsBy::Moment)
 }
 

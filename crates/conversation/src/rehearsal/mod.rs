@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn tests_beside_a_bot_file_are_played_and_fail_with_their_own_place() {
-        let passed = beside("tests:\n  - { name: tea, dialogue: [{ caller: tea }, { bot: Bye }] }\n").unwrap();
+        let passed =
+            beside("tests:\n  - { name: tea, dialogue: [{ caller: tea }, { bot: Bye }] }\n").unwrap();
         let failed = beside("tests:\n  - name: tea\n    dialogue:\n      - bot: Coffee\n").unwrap();
 
         assert!(passed.passed() && passed.tests.len() == 1);
@@ -263,7 +264,8 @@ mod tests {
 
     #[test]
     fn what_the_bot_does_not_have_is_told_with_its_place_in_the_file_beside_it() {
-        let wrong = beside("tests:\n  - name: tea\n    dialogue:\n      - state: asc\n").unwrap_err().to_string();
+        let wrong =
+            beside("tests:\n  - name: tea\n    dialogue:\n      - state: asc\n").unwrap_err().to_string();
         let more = beside("bot: tea\ntests: []\n").unwrap_err().to_string();
 
         assert!(wrong.starts_with("tea.tests.yaml:4:16: there is no state `asc`"), "{wrong}");

@@ -126,9 +126,13 @@ fn edits(both: &Both<'_>) -> Vec<Edit> {
     let [a, b] = both.tokens;
     let before = a.iter().zip(b).take_while(|(one, other)| one.is(other)).count();
     let (rest_a, rest_b) = (&a[before..], &b[before..]);
-    let after = rest_a.iter().rev().zip(rest_b.iter().rev()).take_while(|(one, other)| one.is(other)).count();
+    // What both end with is only kept from the table where that would be too large: it need not be the earliest.
+    let fits = |one: &[Token<'_>], other: &[Token<'_>]| one.len().saturating_mul(other.len()) <= MOST_CELLS;
+    let same =
+        || rest_a.iter().rev().zip(rest_b.iter().rev()).take_while(|(one, other)| one.is(other)).count();
+    let after = if fits(rest_a, rest_b) { 0 } else { same() };
     let (middle_a, middle_b) = (&rest_a[..rest_a.len() - after], &rest_b[..rest_b.len() - after]);
-    if middle_a.len().saturating_mul(middle_b.len()) > MOST_CELLS {
+    if !fits(middle_a, middle_b) {
         return by_lines(both);
     }
     let mut edits = vec![Edit::Same; before];
@@ -183,7 +187,8 @@ fn of_lines<'a, 'b>(tokens: &'b [Token<'a>], from: usize, to: usize) -> &'b [Tok
     &tokens[at(from)..at(to).max(at(from))]
 }
 
-/// The fewest edits that turn `0..n` into `0..m`; of those, the ones that keep most.
+/// The fewest edits that turn `0..n` into `0..m`; of those, the ones that keep most; of those, the earliest: a side that
+/// breaks off is told beside where it did.
 fn fewest(
     n: usize,
     m: usize,
@@ -193,19 +198,20 @@ fn fewest(
     /// Worth more than all that could be kept.
     const EDIT: i64 = 1 << 32;
 
+    // Costs of what is left: the table is filled from the end and read from the beginning.
     let width = m + 1;
     let mut table = vec![Edit::Added; (n + 1) * width];
-    let mut costs: Vec<i64> = (0..=m as i64).map(|count| count * EDIT).collect();
-    for i in 1..=n {
-        let mut diagonal = costs[0];
-        costs[0] += EDIT;
-        table[i * width] = Edit::Removed;
-        for j in 1..=m {
-            let (above, left) = (costs[j] + EDIT, costs[j - 1] + EDIT);
-            let mut best = if left <= above { (left, Edit::Added) } else { (above, Edit::Removed) };
-            if same(i - 1, j - 1) {
+    let mut costs: Vec<i64> = (0..=m as i64).rev().map(|left| left * EDIT).collect();
+    for i in (0..n).rev() {
+        let mut diagonal = costs[m];
+        costs[m] += EDIT;
+        table[i * width + m] = Edit::Removed;
+        for j in (0..m).rev() {
+            let (removed, added) = (costs[j] + EDIT, costs[j + 1] + EDIT);
+            let mut best = if removed <= added { (removed, Edit::Removed) } else { (added, Edit::Added) };
+            if same(i, j) {
                 best = best.min_cost((diagonal - 1, Edit::Same));
-            } else if may_replace(i - 1, j - 1) {
+            } else if may_replace(i, j) {
                 best = best.min_cost((diagonal + EDIT, Edit::Replaced));
             }
             diagonal = costs[j];
@@ -213,14 +219,13 @@ fn fewest(
             table[i * width + j] = best.1;
         }
     }
-    let (mut i, mut j, mut edits) = (n, m, Vec::with_capacity(n.max(m)));
-    while i > 0 || j > 0 {
+    let (mut i, mut j, mut edits) = (0, 0, Vec::with_capacity(n.max(m)));
+    while i < n || j < m {
         let edit = table[i * width + j];
         edits.push(edit);
-        i -= usize::from(edit.takes_a());
-        j -= usize::from(edit.takes_b());
+        i += usize::from(edit.takes_a());
+        j += usize::from(edit.takes_b());
     }
-    edits.reverse();
     edits
 }
 
@@ -403,6 +408,16 @@ mod tests {
 
         assert_eq!((words.same, words.removed, words.added, words.replaced), (4, 0, 0, 0));
         assert_eq!(told(&rows), ["Hello.", "What is it?"]);
+    }
+
+    #[test]
+    fn a_side_that_breaks_off_is_told_beside_where_it_did() {
+        let a = lines(&["bot: One moment, please.", "bot: Your order is on its way.", "bot: Goodbye."]);
+
+        let (rows, _) = align(&a, &lines(&["bot: Let me see."]));
+
+        assert_eq!(told(&rows)[0], "[-One moment, please-][+Let me see+].");
+        assert_eq!(told(&rows)[1..], ["[-Your order is on its way.-]", "[-Goodbye.-]"]);
     }
 
     #[test]

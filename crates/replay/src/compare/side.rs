@@ -67,14 +67,14 @@ impl SideOfCall {
         Ok(told)
     }
 
-    /// The call as it was played again; with its sound where that is wanted.
-    pub fn played(bundle: &Bundle, report: &PlayReport, with_sound: bool) -> SideOfCall {
+    /// The call as it was played again, with what else is to be known of that; with its sound where that is wanted.
+    pub fn played(bundle: &Bundle, report: &PlayReport, notes: Vec<String>, with_sound: bool) -> SideOfCall {
         let opened_at = CallHead::from_meta(&bundle.meta).map_or(Time::ZERO, |head| head.opened_at);
         let mut told = SideOfCall::told(&report.facts, bundle, opened_at);
         let side = &mut told.side;
         report.tally.fill(&mut side.costs);
         side.unfinished.clone_from(&report.stopped);
-        side.notes.clone_from(&report.notes);
+        side.notes = report.notes.iter().cloned().chain(notes).collect();
         side.departure = report.departure.as_ref().map(|departure| DepartureNote {
             at_ms: departure.at.as_millis() as u64,
             place: departure.place.clone(),

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use offhook_call_control::{CallEvent, EndCause, Input, Output, Speaker, decode_step};
-use offhook_conversation::Bot;
+use offhook_conversation::{Bot, MASKED_KEY};
 use offhook_journal::bundle::{Bundle, OutputBody};
 use offhook_time::{Half, Step};
 use serde_json::{Value, json};
 
 use super::{Stubs, stub};
 use crate::decode_output;
-
-/// What stands for a masked digit.
-const MASKED_KEY: char = 'X';
 
 /// How transfers may fail in tests.
 const ENDS: [&str; 5] = ["busy", "no_answer", "rejected", "unknown_number", "unreachable"];

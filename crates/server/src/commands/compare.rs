@@ -12,14 +12,17 @@ use offhook_journal::bundle::Bundle;
 use offhook_replay::compare::{
     CallComparison, Comparison, NotCompared, Rule, SideLabel, SideOfCall, TurnsBy, compare, metrics,
 };
-use offhook_replay::{Beyond, Changes, play};
+use offhook_replay::{Beyond, CallHead, Changes, Helpers, play, play_with};
 
 use super::bundle::CANNOT_OPEN;
 use super::compare_calls::{Planned, find, pair};
-use super::{bundle_file, compare_text, replay};
+use super::{bundle_file, compare_text, replay, replay_machine};
 use crate::cli::BeyondArg;
 use crate::cli_compare::CompareArgs;
+use crate::cli_machine::{EngineArg, MachineArgs};
+use crate::config::Config;
 use crate::recorder::build;
+use crate::surroundings::Around;
 
 /// Shorter runs need no account of how far they are.
 const QUIET: Duration = Duration::from_secs(2);
@@ -54,7 +57,9 @@ fn compare_all(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     } else {
         pair([files, find(&args.with)?], args.pair, args.key.as_deref())
     };
-    let (mut calls, failed) = each(&planned, args, &sides);
+    // Engines that are not there are told before anything is done.
+    let around = sides.around()?;
+    let (mut calls, failed) = each(&planned, args, &sides, around);
     not_compared.extend(failed);
     not_compared.sort_by(|one, other| one.file.cmp(&other.file));
     if calls.is_empty() {
@@ -85,6 +90,8 @@ struct Sides {
     /// `None` = other recordings.
     b: Option<Changes>,
     beyond: Beyond,
+    /// Who answers where the recordings do not, and the server's configuration.
+    machine: Option<(MachineArgs, Config)>,
 }
 
 impl Sides {
@@ -106,7 +113,25 @@ impl Sides {
             BeyondArg::Stop => Beyond::Stop,
             BeyondArg::TimeOut => Beyond::TimeOut,
         };
-        Ok(Sides { a, b: args.with.is_empty().then_some(b), beyond })
+        let machine = match args.machine() {
+            Some(machine) if machine.engine == Some(EngineArg::Scripted) => {
+                bail!("--engine scripted is for transcripts: a bundle's words are in it")
+            }
+            Some(machine) => {
+                let config = replay_machine::config(&machine)?;
+                Some((machine, config))
+            }
+            None => None,
+        };
+        Ok(Sides { a, b: args.with.is_empty().then_some(b), beyond, machine })
+    }
+
+    /// Who answers on one thread.
+    fn around(&self) -> anyhow::Result<Option<Around>> {
+        let start = |(machine, config): &(MachineArgs, Config)| {
+            replay_machine::around(machine, EngineArg::Live, config)
+        };
+        self.machine.as_ref().map(start).transpose()
     }
 
     fn labels(&self, args: &CompareArgs) -> [SideLabel; 2] {
@@ -132,13 +157,19 @@ fn read_bot(option: &str, file: &Path) -> anyhow::Result<Bot> {
     bot.map_err(|errors| anyhow::anyhow!("{option} {}:\n{errors}", file.display()))
 }
 
-/// Compares call by call on several threads: each holds one call's bundles at a time.
-fn each(planned: &[Planned], args: &CompareArgs, sides: &Sides) -> (Vec<CallComparison>, Vec<NotCompared>) {
+/// Compares call by call on several threads: each holds one call's bundles at a time. `around` is the first thread's.
+fn each(
+    planned: &[Planned],
+    args: &CompareArgs,
+    sides: &Sides,
+    around: Option<Around>,
+) -> (Vec<CallComparison>, Vec<NotCompared>) {
     let (next, done) = (AtomicUsize::new(0), Mutex::new((Vec::new(), Vec::new())));
     let progress = Progress::new(planned.len());
-    let work = || {
+    let work = |around: Option<Around>| {
+        let mut stage = Stage { args, sides, around };
         while let Some(plan) = planned.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let compared = one(plan, args, sides);
+            let compared = stage.one(plan);
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             match compared {
                 Ok(call) => done.0.push(*call),
@@ -149,55 +180,79 @@ fn each(planned: &[Planned], args: &CompareArgs, sides: &Sides) -> (Vec<CallComp
     };
     std::thread::scope(|scope| {
         for _ in 1..args.threads.clamp(1, planned.len().max(1)) {
-            scope.spawn(work);
+            // One that has no engines leaves the work to the others.
+            scope.spawn(|| sides.around().map(work));
         }
-        work();
+        work(around);
     });
     let (mut calls, failed) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     calls.sort_by(|one, other| (&one.file, &one.file_b).cmp(&(&other.file, &other.file_b)));
     (calls, failed)
 }
 
-fn one(plan: &Planned, args: &CompareArgs, sides: &Sides) -> Result<Box<CallComparison>, Box<NotCompared>> {
-    let mut call_id = None;
-    let compared = (|| {
-        let with_sound = args.html.is_some();
-        let bundle = open(&plan.file, args)?;
-        call_id = Some(bundle.meta.call.clone());
-        let side_a = side(&bundle, &sides.a, sides.beyond, with_sound)?;
+/// What a thread compares calls with.
+struct Stage<'a> {
+    args: &'a CompareArgs,
+    sides: &'a Sides,
+    around: Option<Around>,
+}
+
+impl Stage<'_> {
+    fn one(&mut self, plan: &Planned) -> Result<Box<CallComparison>, Box<NotCompared>> {
+        let mut call_id = None;
+        let compared = self.compare(plan, &mut call_id);
+        compared.map_err(|error| {
+            let (file, reason) = (plan.file.display().to_string(), format!("{error:#}"));
+            Box::new(NotCompared { file, call_id, reason })
+        })
+    }
+
+    fn compare(
+        &mut self,
+        plan: &Planned,
+        call_id: &mut Option<String>,
+    ) -> anyhow::Result<Box<CallComparison>> {
+        let sides = self.sides;
+        let bundle = self.open(&plan.file)?;
+        *call_id = Some(bundle.meta.call.clone());
+        let side_a = self.side(&bundle, sides.a.as_ref())?;
         let (side_b, turns_by) = match &plan.file_b {
-            None => (side(&bundle, &sides.b, sides.beyond, with_sound)?, TurnsBy::Moment),
+            None => (self.side(&bundle, sides.b.as_ref())?, TurnsBy::Moment),
             Some(file) => {
                 drop(bundle);
-                (side(&open(file, args)?, &None, sides.beyond, with_sound)?, TurnsBy::Order)
+                (self.side(&self.open(file)?, None)?, TurnsBy::Order)
             }
         };
         let name = |file: &Path| file.display().to_string();
         let file_b = plan.file_b.as_deref().map(name);
-        anyhow::Ok(Box::new(compare(0, name(&plan.file), file_b, side_a, side_b, turns_by)))
-    })();
-    compared.map_err(|error| {
-        let (file, reason) = (plan.file.display().to_string(), format!("{error:#}"));
-        Box::new(NotCompared { file, call_id, reason })
-    })
-}
+        Ok(Box::new(compare(0, name(&plan.file), file_b, side_a, side_b, turns_by)))
+    }
 
-fn open(file: &Path, args: &CompareArgs) -> anyhow::Result<Bundle> {
-    bundle_file::open(file, args.key.as_deref())
-}
+    fn open(&self, file: &Path) -> anyhow::Result<Bundle> {
+        bundle_file::open(file, self.args.key.as_deref())
+    }
 
-fn side(
-    bundle: &Bundle,
-    changes: &Option<Changes>,
-    beyond: Beyond,
-    with_sound: bool,
-) -> anyhow::Result<SideOfCall> {
-    replay::guarded(bundle, || {
-        Ok(match changes {
-            None => SideOfCall::recorded(bundle, with_sound)?,
-            Some(changes) => SideOfCall::played(bundle, &play(bundle, changes, beyond)?, with_sound),
-        })
-    })?
+    /// One side of a call; `None` as it was recorded.
+    fn side(&mut self, bundle: &Bundle, changes: Option<&Changes>) -> anyhow::Result<SideOfCall> {
+        let (with_sound, beyond) = (self.args.html.is_some(), self.sides.beyond);
+        let Some(changes) = changes else {
+            return Ok(replay::guarded(bundle, || SideOfCall::recorded(bundle, with_sound))??);
+        };
+        let mut notes = Vec::new();
+        let report = match &mut self.around {
+            None => replay::guarded(bundle, || play(bundle, changes, beyond))??,
+            Some(around) => {
+                if let Some(bot) = changes.bot_of(&CallHead::from_meta(&bundle.meta)?)? {
+                    around.begin(&bot)?;
+                }
+                let helpers = Helpers { around: Some(&mut *around), caller: None };
+                let report = replay::guarded(bundle, || play_with(bundle, changes, beyond, helpers))??;
+                notes = around.take_notes();
+                report
+            }
+        };
+        Ok(SideOfCall::played(bundle, &report, notes, with_sound))
+    }
 }
 
 fn write_html(file: &Path, comparison: &Comparison) -> anyhow::Result<()> {

@@ -20,6 +20,7 @@ mod replay_capture;
 mod replay_encounter;
 mod replay_live;
 mod replay_machine;
+mod replay_to_test;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

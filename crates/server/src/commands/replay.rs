@@ -12,7 +12,7 @@ use offhook_journal::bundle::Bundle;
 use offhook_replay::{Answered, Beyond, CallHead, Changes, Helpers, PlayReport, Report, RoleHead, SETTINGS, Talker, play, play_with, verify};
 
 use super::bundle::{CANNOT_OPEN, print};
-use super::{bundle_file, replay_capture, replay_encounter, replay_machine};
+use super::{bundle_file, replay_capture, replay_encounter, replay_machine, replay_to_test};
 use crate::cli::{BeyondArg, ReplayArgs, SideArg};
 use crate::cli_machine::EngineArg;
 use crate::recorder::{build, cpu_class};
@@ -39,6 +39,7 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }
     offhook_linux_ffi::end_when_nobody_reads();
     let done = match bundle_file::open_if_bundle(&args.file, args.key.as_deref()) {
+        Ok(Some(bundle)) if args.to_test => replay_to_test::run(args, &bundle),
         Ok(Some(bundle)) => run_bundle(args, &bundle),
         Ok(None) if args.set.is_empty() && args.bot.is_some() => replay_encounter::run(args),
         Ok(None) if args.set.is_empty() && replay_encounter::is_transcript(&args.file) => Err(anyhow::anyhow!(
