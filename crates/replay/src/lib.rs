@@ -16,6 +16,7 @@ mod recorder;
 mod report;
 mod surroundings;
 mod to_test;
+mod told;
 mod transcript;
 mod verify;
 mod wakes;

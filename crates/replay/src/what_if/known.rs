@@ -265,13 +265,17 @@ impl Known {
         self.recognized.iter().find(|known| known.span.is(span))
     }
 
-    /// The best recording of this text in this voice.
+    /// The best recording of this text in this voice. Where it was said more than once, that of the same utterance: how
+    /// long it took is another each time.
     pub fn speech(&self, request: &SpeakRequest) -> Option<&Synthesized> {
         let same = |known: &&Synthesized| {
             known.request.content == request.content && known.request.voice == request.voice
         };
-        let longest = |known: &&Synthesized| (known.whole && known.failure.is_none(), known.audio.len());
-        self.synthesized.iter().filter(same).max_by_key(longest)
+        let best = |known: &&Synthesized| {
+            let is_it = known.request.utterance == request.utterance;
+            (known.whole && known.failure.is_none(), is_it, known.audio.len())
+        };
+        self.synthesized.iter().filter(same).max_by_key(best)
     }
 
     /// What a business system answered to this request; each answer once.
