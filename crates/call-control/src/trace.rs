@@ -1,7 +1,5 @@
 //! Which trace a call belongs to, in the terms of W3C Trace Context.
 
-use std::fmt::Write;
-
 use offhook_sip_proto::message::Request;
 
 /// The header that names a trace: of HTTP requests, and of the INVITE of a CTI that traces its calls.
@@ -76,11 +74,8 @@ impl TraceContext {
 }
 
 fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().fold(String::new(), |mut text, octet| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    octets.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 15)]).collect()
 }
 
 /// Exactly so many octets, in lower-case digits as the standard wants them.

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::common::{Calling, Phone, Server, Setup, together, until};
 
+/// Nobody speaks here.
+const SILENT: &str = "[engine]\nrecognizer = \"none\"\nsynthesizer = \"none\"\n";
+
 /// A server of HEPv3 that only listens.
 struct Homer {
     socket: UdpSocket,
@@ -30,7 +33,7 @@ impl Homer {
     fn start(more: &str) -> (Homer, Server) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let config = format!("[hep]\nserver = \"{}\"\n{more}", socket.local_addr().unwrap());
+        let config = format!("{SILENT}[hep]\nserver = \"{}\"\n{more}", socket.local_addr().unwrap());
         (Homer { socket, packets: Vec::new() }, Setup::new().config(&config).env("HEP_KEY", "s3cret").start())
     }
 
@@ -161,7 +164,7 @@ fn digits_in_an_info_do_not_leave_the_machine() {
 fn a_server_of_hep_that_is_away_costs_no_call() {
     let _turn = together();
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = format!("[hep]\nserver = \"{nobody}\"\n");
+    let config = format!("{SILENT}[hep]\nserver = \"{nobody}\"\n");
     let server = Setup::new().config(&config).start();
 
     let ended = Calling::to(&server, "echo").script("wait 200ms\nhangup").place();

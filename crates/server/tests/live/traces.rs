@@ -40,7 +40,7 @@ impl Traced {
         let service = HttpSink::start(&[], "{\"found\": true}");
         let config = format!(
             "[trace]\notlp = \"http://{}/v1/traces\"\nheaders.x-token = \"env:OTLP_TOKEN\"\n{more}\n\
-             [bots]\nfolder = \"{}\"\n[bots.config]\nservice = \"http://{}\"\n",
+             [engine]\nrecognizer = \"none\"\n[bots]\nfolder = \"{}\"\n[bots.config]\nservice = \"http://{}\"\n",
             collector.address,
             bots.path().display(),
             service.address

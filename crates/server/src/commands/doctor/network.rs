@@ -51,38 +51,29 @@ fn listen(
         Err(error) => error,
     };
     let option = place.rsplit_once(' ').map_or(place, |(_, option)| option);
-    match error.kind() {
-        ErrorKind::AddrInUse if server_runs => found.note(
-            check,
-            place,
-            format!(
-                "{name}: {address} is taken, as it should be by the server that runs on this data folder"
-            ),
-            "",
-        ),
-        ErrorKind::AddrInUse => {
-            let by = holder(protocol, address).unwrap_or_else(|| "another program".to_owned());
-            let remedy = format!("stop it, or choose another address or port with {option}");
-            found.bad(check, place, format!("{name} cannot listen on {address}: {by} has it"), remedy);
-        }
-        ErrorKind::AddrNotAvailable => found.bad(
-            check,
-            place,
-            format!("{name} cannot listen on {address}: that is not an address of this machine"),
-            format!("write one of this machine, or {} for all; `ip address` shows them", any(address.ip())),
-        ),
-        ErrorKind::PermissionDenied => found.bad(
-            check,
-            place,
-            format!("{name} cannot listen on {address}: ports below 1024 need a right"),
-            format!("choose a port above 1023 with {option}, or give CAP_NET_BIND_SERVICE to the service"),
-        ),
-        _ => found.bad(
-            check,
-            place,
-            format!("{name} cannot listen on {address}: {error}"),
-            format!("choose another with {option}"),
-        ),
+    let kind = error.kind();
+    if kind == ErrorKind::AddrInUse && server_runs {
+        let what = format!(
+            "{name}: {address} is taken, as it should be by the server that runs on this data folder"
+        );
+        found.note(check, place, what, "");
+    } else if kind == ErrorKind::AddrInUse {
+        let by = holder(protocol, address).unwrap_or_else(|| "another program".to_owned());
+        let remedy = format!("stop it, or choose another address or port with {option}");
+        found.bad(check, place, format!("{name} cannot listen on {address}: {by} has it"), remedy);
+    } else if kind == ErrorKind::AddrNotAvailable {
+        let what = format!("{name} cannot listen on {address}: that is not an address of this machine");
+        let all = any(address.ip());
+        let remedy = format!("write one of this machine, or {all} for all; `ip address` shows them");
+        found.bad(check, place, what, remedy);
+    } else if kind == ErrorKind::PermissionDenied {
+        let what = format!("{name} cannot listen on {address}: ports below 1024 need a right");
+        let remedy =
+            format!("choose a port above 1023 with {option}, or give CAP_NET_BIND_SERVICE to the service");
+        found.bad(check, place, what, remedy);
+    } else {
+        let remedy = format!("choose another with {option}");
+        found.bad(check, place, format!("{name} cannot listen on {address}: {error}"), remedy);
     }
 }
 
@@ -96,11 +87,11 @@ fn rtp(config: &Config, server_runs: bool, found: &mut Findings<'_>) {
     let wanted = wanted_calls(config);
     let what = format!("{free} of {pairs} pairs of RTP ports {first}-{last} are free on {ip}");
     let enough = format!("write a range of at least {} ports that nobody else uses", wanted * 2);
-    if free == 0 && !server_runs {
+    // Those that the calls of a running server have are where they should be.
+    let usable = if server_runs { pairs } else { free };
+    if usable == 0 {
         found.bad("rtp_ports", place, format!("{what}: no call can be taken"), enough);
-    } else if pairs < wanted {
-        found.bad("rtp_ports", place, format!("{what}, limits.calls = {wanted} needs as many pairs"), enough);
-    } else if free < wanted && config.max_calls.is_some() && !server_runs {
+    } else if config.max_calls.is_some() && usable < wanted {
         found.bad("rtp_ports", place, format!("{what}, limits.calls = {wanted} needs as many pairs"), enough);
     } else {
         found.ok("rtp_ports", place, what);
