@@ -20,12 +20,12 @@ pub(crate) struct Digest {
 
 impl Digest {
     /// The recognizer was given a frame.
-    pub(crate) fn to_recognizer(&mut self, frame: &Frame, in_utterance: bool) {
+    pub(crate) fn note_recognizer(&mut self, frame: &Frame, in_utterance: bool) {
         self.give(frame, 1 + u64::from(in_utterance));
     }
 
     /// The application was given a frame.
-    pub(crate) fn to_application(&mut self, frame: &Frame) {
+    pub(crate) fn note_application(&mut self, frame: &Frame) {
         self.give(frame, 3);
     }
 
@@ -82,7 +82,7 @@ mod tests {
         let mut frame = Frame::from_samples(samples);
         frame.flags.concealed = concealed;
         let mut digest = Digest::default();
-        digest.to_recognizer(&frame, false);
+        digest.note_recognizer(&frame, false);
         digest.frame_done();
         digest.take().unwrap()
     }

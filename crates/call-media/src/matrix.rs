@@ -104,7 +104,7 @@ impl CallMedia {
         let Some(ramp) = self.leg_mut(id).and_then(|leg| leg.to_recognizer.as_mut()) else { return };
         let mut frame = *wide;
         ramp.apply(frame.samples_mut());
-        self.digest.to_recognizer(&frame, in_utterance);
+        self.digest.note_recognizer(&frame, in_utterance);
         outputs.caller_audio(&frame, in_utterance);
     }
 
@@ -136,7 +136,7 @@ impl CallMedia {
                 gain::mix(frame.samples_mut(), heard.samples());
             }
         }
-        self.digest.to_application(&frame);
+        self.digest.note_application(&frame);
         outputs.application_audio(&frame);
     }
 
