@@ -195,7 +195,9 @@ fn judge(hearing: Hearing) -> Recognized {
     match hearing {
         Hearing::Words { text, evidence } => {
             let accepted = evidence.accepts();
-            tracing::debug!(text, ?evidence, accepted, "heard");
+            // Not the words: whether they may be written down is known to the conversation alone.
+            let words = text.split_whitespace().count();
+            tracing::debug!(words, ?evidence, accepted, "heard");
             if accepted {
                 Recognized::Text { text, confidence: evidence.confidence() }
             } else {

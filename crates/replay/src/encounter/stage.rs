@@ -10,7 +10,7 @@ use offhook_call_control::{
     SpeechContent, media_settings,
 };
 use offhook_call_media::{
-    CallMedia, Input as MediaInput, LegId, MediaCommand, MediaEvent, MediaSource, Outputs,
+    CallMedia, Input as MediaInput, LegId, MediaCommand, MediaEvent, MediaSource, Outputs, hide_sent,
 };
 use offhook_conversation::{ToolCall, ToolFailure};
 use offhook_engine_api::{Grammar, SynthesizerEvent, UtteranceId};
@@ -185,9 +185,17 @@ impl<'a, 't> Stage<'a, 't> {
         .min()
     }
 
-    /// Everything that is due: what was asked for, packets, then deadlines, each with its own moment.
+    /// Everything that is due: packets, what was asked for, then deadlines, each with its own moment. In this order, so
+    /// that a what-if of the bundle comes upon them in the same.
     fn step(&mut self) {
         let now = self.now;
+        while self.telephone.is_up()
+            && let Some(datagram) = self.line.take(now)
+        {
+            let (leg, source) = (LegId::CALLER, THEIR_RTP);
+            self.tell_media(MediaInput::Rtp { leg, datagram: &datagram, source, arrived_at: now }, now);
+            self.exchange();
+        }
         while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= now) {
             match entry.remove() {
                 Due::Control(input) => self.tell_control(*input, now),
@@ -198,13 +206,6 @@ impl<'a, 't> Stage<'a, 't> {
                     self.tell_media(MediaInput::Command(MediaCommand::EndOfUtterance { utterance }), now);
                 }
             }
-            self.exchange();
-        }
-        while self.telephone.is_up()
-            && let Some(datagram) = self.line.take(now)
-        {
-            let (leg, source) = (LegId::CALLER, THEIR_RTP);
-            self.tell_media(MediaInput::Rtp { leg, datagram: &datagram, source, arrived_at: now }, now);
             self.exchange();
         }
         while let Some(due) = self.media.poll_timeout().filter(|due| *due <= now) {
@@ -280,9 +281,13 @@ impl<'a, 't> Stage<'a, 't> {
     }
 
     fn tell_media(&mut self, input: MediaInput<'_>, now: Time) {
-        let mut left = Left { ear: &mut self.ear, packets: Vec::new(), events: Vec::new() };
+        let mut left =
+            Left { ear: &mut self.ear, packets: Vec::new(), judged: Vec::new(), events: Vec::new() };
         self.media.handle_recorded(input, &mut left, &mut self.tape, now);
-        let Left { packets, events, .. } = left;
+        let Left { packets, judged, events, .. } = left;
+        for judgement in judged {
+            self.tape.judged(&judgement);
+        }
         for (rtcp, to, bytes) in packets {
             self.tape.sent(rtcp, to, &bytes, now);
         }
@@ -508,12 +513,24 @@ impl<'a, 't> Stage<'a, 't> {
 struct Left<'a> {
     ear: &'a mut Ear,
     packets: Vec<(bool, SocketAddr, Vec<u8>)>,
+    /// What was made of masked sound.
+    judged: Vec<Vec<u8>>,
     events: Vec<MediaEvent>,
 }
 
 impl Outputs for Left<'_> {
     fn rtp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {
         self.packets.push((false, to, packet.to_vec()));
+    }
+
+    fn masked_rtp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
+        let mut hidden = packet.to_vec();
+        hide_sent(&mut hidden);
+        self.rtp(leg, to, &hidden);
+    }
+
+    fn judged(&mut self, judgement: &[u8]) {
+        self.judged.push(judgement.to_vec());
     }
 
     fn rtcp(&mut self, _leg: LegId, to: SocketAddr, packet: &[u8]) {

@@ -29,6 +29,11 @@ impl Tape {
         self.note(written);
     }
 
+    pub fn judged(&mut self, judgement: &[u8]) {
+        let written = self.recorder.judged(judgement);
+        self.note(written);
+    }
+
     pub fn output(&mut self, output: &Output) {
         let written = self.recorder.output(output);
         self.note(written);
