@@ -299,8 +299,12 @@ impl Rows<'_> {
         let Some(mut open) = self.open.take() else { return };
         open.flush();
         // A row that begins in the middle of one side's line begins without that side's space.
-        for part in &mut open.parts {
-            part.text.drain(..part.text.len() - part.text.trim_start().len());
+        for (at, part) in open.parts.iter_mut().enumerate() {
+            // Words of both after others of a side are not where that side begins.
+            let begins = at == 0 || part.kind != PartKind::Same;
+            if begins {
+                part.text.drain(..part.text.len() - part.text.trim_start().len());
+            }
             if part.kind == PartKind::Same {
                 break;
             }
@@ -380,6 +384,13 @@ mod tests {
         assert_eq!(told(&rows), ["One[- moment-][+ second+], please.", "twenty-first of May, at 3.30"]);
         assert_eq!(words, Words { a: 8, b: 8, same: 7, replaced: 1, removed: 0, added: 0 });
         assert_eq!((rows[1].a_ms, rows[1].b_ms), (Some(1000), Some(1000)));
+    }
+
+    #[test]
+    fn words_that_differ_at_the_beginning_leave_the_space_behind_them() {
+        let (rows, _) = align(&lines(&["bot: One moment, please."]), &lines(&["bot: Just a moment, please."]));
+
+        assert_eq!(told(&rows), ["[-One-][+Just a+] moment, please."]);
     }
 
     #[test]
