@@ -25,6 +25,9 @@ const MOST_STREAMS: usize = 4096;
 /// How often a name that did not resolve is asked for again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 
+/// ... and one that did: a server that was started anew may have another address.
+const RESOLVE_AGAIN: Duration = Duration::from_secs(300);
+
 /// The sending of copies as the server holds it.
 #[derive(Debug)]
 pub struct Hep {
@@ -154,10 +157,12 @@ impl HepThread {
 
     /// The socket to the server; its name is resolved here, where nobody waits for it.
     fn way(&mut self) -> Option<&UdpSocket> {
-        if self.way.is_none() && self.asked_at.is_none_or(|at| at.elapsed() >= RESOLVE_EVERY) {
+        let patience = if self.way.is_some() { RESOLVE_AGAIN } else { RESOLVE_EVERY };
+        if self.asked_at.is_none_or(|at| at.elapsed() >= patience) {
             self.asked_at = Some(Instant::now());
             match connect(&self.server) {
                 Ok(way) => self.way = Some(way),
+                // The old way is better than none.
                 Err(error) => {
                     tracing::warn!(server = self.server, %error, "SIP messages cannot be copied to the HEP server");
                 }

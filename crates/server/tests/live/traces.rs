@@ -34,17 +34,13 @@ struct Traced {
 
 impl Traced {
     fn start(more: &str, first: &[&str]) -> Traced {
-        let bots = tempfile::tempdir().unwrap();
-        std::fs::write(bots.path().join("traced.yaml"), BOT).unwrap();
         let collector = HttpSink::start(first, "");
         let service = HttpSink::start(&[], "{\"found\": true}");
-        let config = format!(
-            "[trace]\notlp = \"http://{}/v1/traces\"\nheaders.x-token = \"env:OTLP_TOKEN\"\n{more}\n\
-             [engine]\nrecognizer = \"none\"\n[bots]\nfolder = \"{}\"\n[bots.config]\nservice = \"http://{}\"\n",
-            collector.address,
-            bots.path().display(),
-            service.address
+        let trace = format!(
+            "[trace]\notlp = \"http://{}/v1/traces\"\nheaders.x-token = \"env:OTLP_TOKEN\"\n{more}\n",
+            collector.address
         );
+        let (bots, config) = bots_and(&trace, &format!("http://{}", service.address));
         let server = Setup::new().config(&config).env("OTLP_TOKEN", "t0ken").start();
         Traced { collector, service, server, _bots: bots }
     }
@@ -58,6 +54,17 @@ impl Traced {
         until("the span of the call", || self.spans().iter().any(|span| span.name == name).then_some(()));
         self.spans()
     }
+}
+
+/// A folder with the bot, and a configuration that knows it and where its business system is.
+fn bots_and(more: &str, service: &str) -> (tempfile::TempDir, String) {
+    let bots = tempfile::tempdir().unwrap();
+    std::fs::write(bots.path().join("traced.yaml"), BOT).unwrap();
+    let folder = bots.path().display().to_string();
+    let config = format!(
+        "{more}[engine]\nrecognizer = \"none\"\n[bots]\nfolder = \"{folder}\"\n[bots.config]\nservice = \"{service}\"\n"
+    );
+    (bots, config)
 }
 
 #[test]
@@ -112,6 +119,29 @@ fn a_call_its_turns_and_its_tools_are_spans_at_their_times() {
     assert_eq!(exported, Some(spans.len() as f64));
     let log = traced.server.log();
     assert!(log.lines().any(|line| line.contains("call begins") && line.contains(&trace)), "{log}");
+}
+
+#[test]
+fn every_line_of_the_log_that_a_call_causes_names_the_call() {
+    let _turn = together();
+    let debug =
+        "warn,offhook_server=debug,offhook_engines=debug,offhook_call_control=debug,offhook_replay=debug";
+    let (_bots, config) = bots_and("[bundle]\nrecord = \"on\"\n", "http://127.0.0.1:1");
+    let server = Setup::new().config(&config).env("OFFHOOK_LOG", debug).start();
+    let begun = server.log().lines().count();
+
+    let ended = Calling::to(&server, "traced").from("named").script(PRESS).place();
+
+    assert!(ended.report.is_success(), "{}", ended.said);
+    let id = server.api.ended_call_from("named")["call_id"].as_str().unwrap().to_owned();
+    let log = server.log();
+    let lines: Vec<serde_json::Value> =
+        log.lines().skip(begun).map(|line| serde_json::from_str(line).unwrap()).collect();
+    // What engines do while they warm belongs to nobody's call.
+    let of_calls = lines.iter().filter(|line| line["target"] != "offhook_engines::host::place");
+    let nameless: Vec<_> = of_calls.filter(|line| line["fields"]["call_id"] != id.as_str()).collect();
+    assert!(nameless.is_empty(), "{nameless:#?}");
+    assert!(lines.len() > 8, "the call is told: {lines:#?}");
 }
 
 #[test]
