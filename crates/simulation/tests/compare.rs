@@ -285,6 +285,25 @@ fn a_test_says_what_was_said_keyed_answered_and_transferred() {
 }
 
 #[test]
+fn a_masked_number_is_in_no_test_and_the_test_still_leads_where_the_call_led() {
+    for number in 0..4 {
+        let (_, recording) = Simulation::new(Scenario::card(number, true)).with_bundle(Keep::Header).run();
+        let bundle = Bundle::open(recording.into_bundle().unwrap().unwrap().as_slice()).unwrap();
+
+        let test = to_test(&bundle).unwrap();
+
+        let digits: String = test.item.chars().filter(char::is_ascii_digit).collect();
+        assert!(!test.item.contains("1111") && !digits.contains("4111"), "{}", test.item);
+        assert!(!test.item.contains("four one one"), "{}", test.item);
+        assert!(passes(&bot_of(&bundle).0, &test.item), "{}", test.item);
+        assert!(test.notes.is_empty(), "{:?}", test.notes);
+        let given =
+            if number % 2 == 0 { "keys: \"XXXXXXXXXXXXXXXX\"" } else { "caller: \"masked: 16 digits\"" };
+        assert!(test.item.contains(given) && test.item.contains("bot: \"Paid with XXXX. "), "{}", test.item);
+    }
+}
+
+#[test]
 fn what_no_bot_file_took_cannot_be_a_test() {
     let error = to_test(&recorded(Kind::Echo, 1).unwrap()).unwrap_err();
 

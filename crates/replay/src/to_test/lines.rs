@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use offhook_call_control::{CallEvent, EndCause, Input, Output, Speaker, decode_step};
-use offhook_conversation::{Bot, MASKED_KEY};
+use offhook_conversation::Bot;
 use offhook_journal::bundle::{Bundle, OutputBody};
 use offhook_time::{Half, Step};
 use serde_json::{Value, json};
@@ -89,10 +89,7 @@ impl<'a> Writing<'a> {
 
     fn fact(&mut self, event: &CallEvent) {
         match event {
-            CallEvent::Dtmf { digit } => {
-                // Any digit leads where a masked one led.
-                self.keys.push(if *digit == MASKED_KEY { '0' } else { *digit });
-            }
+            CallEvent::Dtmf { digit } => self.keys.push(*digit),
             CallEvent::BargeIn { .. } => self.interrupted = true,
             CallEvent::Said { speaker: Speaker::Bot, text, .. } => {
                 self.flush_keys();
@@ -114,7 +111,10 @@ impl<'a> Writing<'a> {
             CallEvent::Understood { slot, .. } => {
                 self.flush_keys();
                 self.acted = false;
-                if let Some((name, value)) = slot {
+                // Events keep the value of a masked or sensitive slot to themselves.
+                if let Some((name, value)) = slot
+                    && value.chars().any(|c| c != '*')
+                {
                     self.expect("variables", json!({ name: value }));
                 }
             }

@@ -6,6 +6,7 @@ use super::super::short::Short;
 use super::super::templates::GIVEN;
 use super::super::{suggest, walk};
 use super::Report;
+use crate::MASKED_KEY;
 
 pub(super) fn check(file: &BotFile, report: &mut Report<'_>) {
     known(&file.start, "state", &file.states, report);
@@ -153,8 +154,9 @@ pub(super) fn tests(tests: &[At<TestFile>], file: &BotFile, report: &mut Report<
     }
 }
 
+/// A key of a telephone, or what a masked digit is to a bot.
 fn is_key(key: char) -> bool {
-    matches!(key, '0'..='9' | '*' | '#' | 'A'..='D')
+    matches!(key, '0'..='9' | '*' | '#' | 'A'..='D' | MASKED_KEY)
 }
 
 fn known<T>(name: &At<String>, kind: &str, map: &Named<T>, report: &mut Report<'_>) {
