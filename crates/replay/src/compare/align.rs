@@ -388,7 +388,8 @@ mod tests {
 
     #[test]
     fn words_that_differ_at_the_beginning_leave_the_space_behind_them() {
-        let (rows, _) = align(&lines(&["bot: One moment, please."]), &lines(&["bot: Just a moment, please."]));
+        let (rows, _) =
+            align(&lines(&["bot: One moment, please."]), &lines(&["bot: Just a moment, please."]));
 
         assert_eq!(told(&rows), ["[-One-][+Just a+] moment, please."]);
     }
