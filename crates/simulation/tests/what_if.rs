@@ -4,9 +4,12 @@
 
 use std::time::Duration;
 
-use offhook_conversation::Bot;
+use offhook_audio::AudioChunk;
+use offhook_call_control::SpeakRequest;
+use offhook_conversation::{Bot, ToolAnswer, ToolCall, ToolFailure};
+use offhook_engine_api::{EngineError, RecognizerEvent};
 use offhook_journal::bundle::{Bundle, Keep};
-use offhook_replay::{Beyond, Changes, PlayReport, play};
+use offhook_replay::{Answer, Beyond, Changes, Heard, Helpers, PlayReport, Surroundings, play, play_with};
 use offhook_simulation::{CallReport, Kind, Scenario, Simulation};
 
 /// Waking on a tick moves a moment by this much.
@@ -194,4 +197,53 @@ fn calls_full_of_interruptions_are_played_to_their_end_with_another_end_of_speec
         played += usize::from(report.departure.is_some());
     }
     assert!(played >= 10, "{played}");
+}
+
+/// Speaks three seconds of everything, understands nothing.
+struct Humming;
+
+impl Surroundings for Humming {
+    fn recognize(&mut self, _heard: &Heard<'_>) -> Answer<RecognizerEvent> {
+        humming(RecognizerEvent::NoMatch)
+    }
+
+    fn speak(&mut self, _request: &SpeakRequest) -> Answer<Result<Vec<AudioChunk>, EngineError>> {
+        let chunk = AudioChunk { sample_rate: 16_000, samples: vec![4_000; 1_600].into() };
+        humming(Ok(vec![chunk; 30]))
+    }
+
+    fn call_tool(&mut self, _call: &ToolCall) -> Answer<Result<ToolAnswer, ToolFailure>> {
+        humming(Err(ToolFailure::TimedOut))
+    }
+
+    fn voice_of_caller(&mut self, _text: &str) -> Vec<i16> {
+        Vec::new()
+    }
+}
+
+fn humming<T>(what: T) -> Answer<T> {
+    Answer { what, took: Duration::from_millis(50), by: "humming".to_owned() }
+}
+
+#[test]
+fn where_somebody_speaks_what_was_cut_short_is_said_to_its_end() {
+    let mut rests = 0;
+    for number in (0..24).filter(|number| number % 4 != 3) {
+        let Some((call, bundle)) = recorded(Kind::BargeIn, number) else { continue };
+        if call.record.barge_ins == 0 {
+            continue;
+        }
+
+        let helpers = Helpers { around: Some(&mut Humming), caller: None };
+        // Only who sounds for longer is heard as an interruption: the recording is left in the middle of a prompt.
+        let settings = changes(&["pause_after=2s", "decide_within=3s"]);
+        let report = play_with(&bundle, &settings, Beyond::Stop, helpers).unwrap();
+
+        let over = report.stopped.as_ref().is_none_or(|why| why.contains("the recording is over"));
+        assert!(over, "{number}: {:?}", report.stopped);
+        let by_them = report.answered.iter().filter(|one| one.by == "humming");
+        rests += by_them.filter(|one| one.what.starts_with("the rest of")).count();
+    }
+    println!("{rests} prompts were said to their end");
+    assert!(rests >= 1, "{rests}");
 }

@@ -1,5 +1,6 @@
 //! Callers whom others recorded meet bots, in virtual time.
 
 mod around;
+mod leaving;
 mod recorded;
 mod talking;

@@ -38,11 +38,15 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         return replay_capture::run(args);
     }
     offhook_linux_ffi::end_when_nobody_reads();
-    let done = match bundle_file::open_if_bundle(&args.file, args.key.as_deref()) {
+    // A short transcript could be the beginning of anything.
+    let is_transcript = replay_encounter::is_transcript(&args.file);
+    let opened =
+        if is_transcript { Ok(None) } else { bundle_file::open_if_bundle(&args.file, args.key.as_deref()) };
+    let done = match opened {
         Ok(Some(bundle)) if args.to_test => replay_to_test::run(args, &bundle),
         Ok(Some(bundle)) => run_bundle(args, &bundle),
         Ok(None) if args.set.is_empty() && args.bot.is_some() => replay_encounter::run(args),
-        Ok(None) if args.set.is_empty() && replay_encounter::is_transcript(&args.file) => Err(anyhow::anyhow!(
+        Ok(None) if args.set.is_empty() && is_transcript => Err(anyhow::anyhow!(
             "{}: this is a transcript: --bot FILE says which bot its caller meets",
             args.file.display()
         )),

@@ -12,7 +12,7 @@ use offhook_replay::foreign::{Account, Call, Party, TakenApart, Track, take_apar
 use serde::Serialize;
 
 use super::replay_live;
-use crate::cli::ReplayArgs;
+use crate::cli::{ReplayArgs, SideArg};
 
 /// What a call is in one line; the rest stands in `call`.
 #[derive(Debug, Serialize)]
@@ -46,9 +46,12 @@ struct Told<'a> {
 }
 
 pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    if args.live.is_none() && (args.clean || args.side == SideArg::Callee) {
+        bail!("--clean and --side say what is sent again: with --live, or to a bot with --bot");
+    }
     if is_wav(&args.file)? {
         let Some(uri) = &args.live else {
-            bail!("{}: a WAV is played to somebody: add --live sip:USER@HOST:PORT", args.file.display());
+            bail!("{}: a WAV is played to somebody: add --live sip:USER@HOST:PORT, or --bot FILE", args.file.display());
         };
         return replay_live::play_wav(args, uri);
     }
