@@ -233,6 +233,7 @@ impl BenchReport for CpsReport {
         let per_call = server.cpu_ms_per_call.map(|ms| format!("{} CPU-ms per call", number(ms)));
         Page::new()
             .facts([
+                ("far side", self.server_software.clone()),
                 ("in flight", Some(self.window.to_string())),
                 ("measured", Some(format!("{} s", number(server.measured_s)))),
                 ("set-ups and releases", Some(format!("{} per second", number(server.per_second)))),

@@ -317,6 +317,7 @@ impl BenchReport for LatencyReport {
         let less = self.less_reflector_p50_ms.zip(self.less_reflector_p99_ms);
         Page::new()
             .facts([
+                ("far side", self.server_software.clone()),
                 ("calls at once", Some(self.calls.to_string())),
                 ("measured", Some(format!("{} s", number(self.measured_s)))),
                 (

@@ -8,6 +8,7 @@
 
 mod api;
 mod application;
+mod bench_lab;
 mod bundles;
 mod captures;
 mod common;

@@ -70,6 +70,11 @@ impl Trend {
             drifts: z > NOT_LUCK && growth > allowed,
         })
     }
+
+    /// Whether the rise is no luck, however small it is.
+    pub fn is_regular(&self) -> bool {
+        self.z > NOT_LUCK
+    }
 }
 
 /// The median of the slopes of all pairs.

@@ -1,8 +1,11 @@
 //! One window of a soak: what all calls measured in it, as figures.
 
+use std::fmt::{self, Display, Formatter};
+
 use serde::Serialize;
 
 use crate::bench::OWN_LIMIT_MS;
+use crate::bench::page::number;
 use crate::histogram::Histogram;
 use crate::line::churn::ChurnWindow;
 use crate::listen::Playout;
@@ -56,6 +59,27 @@ pub struct SoakWindow {
     pub cpu_ms_per_call_second: Option<f64>,
     /// Our own packets were too late to say anything about the server's.
     pub spoiled: bool,
+}
+
+/// A window in one line, for whoever watches.
+impl Display for SoakWindow {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:>7.0} s  {:>6.1} calls  {:>5} set up  {:>3} failed  lateness p99 {:>7} ms  own {:>6} ms  {:>6} % lost",
+            self.from_s + self.seconds,
+            self.calls,
+            self.set_ups,
+            self.failed,
+            number(self.lateness_ms.p99),
+            number(self.own_lateness_ms.p99),
+            number(self.loss_percent),
+        )?;
+        if let Some(cost) = self.server {
+            write!(f, "  {:>7.1} MiB", cost.rss_kib as f64 / 1024.0)?;
+        }
+        if self.spoiled { write!(f, "  caller late") } else { Ok(()) }
+    }
 }
 
 /// What the windows add up to.

@@ -3,7 +3,7 @@
 use offhook_caller::bench::baseline::Comparison;
 use offhook_caller::bench::frame::{BenchReport, Better, Ending, Run};
 use offhook_caller::bench::page::Section;
-use offhook_caller::bench::plot::{Plot, Whose};
+use offhook_caller::bench::plot::{Line, Plot, Whose};
 use offhook_report as report;
 
 /// The whole file.
@@ -127,23 +127,25 @@ fn plot(plot: Plot) -> report::Plot {
             marks: marks.into_iter().map(mark).collect(),
             ..report::Histogram::default()
         }),
-        Plot::Lines { title, x, y, series, marks } => report::Plot::Lines(report::LinePlot {
-            title: title.to_owned(),
-            x: report::Axis::linear(x.0, x.1),
-            y: report::Axis::linear(y.0, y.1),
-            series: series
-                .into_iter()
-                .filter(|line| !line.points.is_empty())
-                .map(|line| report::Series {
-                    name: line.name,
-                    role: role(line.whose),
-                    points: line.points,
-                    dots: false,
-                })
-                .collect(),
-            marks: marks.into_iter().map(mark).collect(),
-            ..report::LinePlot::default()
-        }),
+        Plot::Lines { title, x, y, series, marks } => {
+            let series: Vec<Line> = series.into_iter().filter(|line| !line.points.is_empty()).collect();
+            // Several lines of one plot each have a colour of their own.
+            let several = series.len() > 1;
+            let series = series.into_iter().map(|line| report::Series {
+                name: line.name,
+                role: if several { report::Role::Other } else { role(line.whose) },
+                points: line.points,
+                dots: false,
+            });
+            report::Plot::Lines(report::LinePlot {
+                title: title.to_owned(),
+                x: report::Axis::linear(x.0, x.1),
+                y: report::Axis::linear(y.0, y.1),
+                series: series.collect(),
+                marks: marks.into_iter().map(mark).collect(),
+                ..report::LinePlot::default()
+            })
+        }
     }
 }
 

@@ -1,16 +1,20 @@
 //! How many calls at once, and what each costs.
 
+mod limits;
+mod report;
+
+pub(in crate::bench) use limits::broken_limit;
+pub use limits::{LoadLimits, Percentile};
+
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 
 use crate::CallerError;
-use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
+use crate::bench::frame::Parameters;
 use crate::bench::knee::{self, Knee, Search, Try};
-use crate::bench::page::{self, Page, Table, number};
-use crate::bench::plot::{Line, Plot, Whose};
-use crate::bench::{OWN_LIMIT_MS, Verdict, floor_of};
+use crate::bench::{OWN_LIMIT_MS, Verdict};
 use crate::call::Stop;
 use crate::g711::Law;
 use crate::histogram::Histogram;
@@ -99,72 +103,6 @@ pub enum LoadSize {
     Calls(usize),
     /// As many as keep the limits: a search.
     Knee(Search),
-}
-
-/// What all calls together must reach.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LoadLimits {
-    /// Which percentile of the lateness of their packets is judged.
-    pub percentile: Percentile,
-    /// What it must not exceed.
-    pub lateness_ms: f64,
-    /// Packets that did not come.
-    pub loss_percent: f64,
-    /// Calls that may fail.
-    pub failed_percent: f64,
-    /// The MOS estimate of what came back must be at least this.
-    pub mos: Option<f64>,
-}
-
-impl Default for LoadLimits {
-    fn default() -> Self {
-        LoadLimits {
-            percentile: Percentile::P99,
-            lateness_ms: 5.0,
-            loss_percent: 0.1,
-            failed_percent: 0.0,
-            mos: None,
-        }
-    }
-}
-
-/// A percentile that a limit can be set for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Percentile {
-    /// The median.
-    #[serde(rename = "p50")]
-    P50,
-    /// The 95th.
-    #[serde(rename = "p95")]
-    P95,
-    /// The 99th.
-    #[serde(rename = "p99")]
-    P99,
-    /// The 99.9th.
-    #[serde(rename = "p99.9")]
-    P99_9,
-}
-
-impl Percentile {
-    /// That percentile of a summary.
-    pub fn of(self, summary: &Summary) -> f64 {
-        match self {
-            Percentile::P50 => summary.p50,
-            Percentile::P95 => summary.p95,
-            Percentile::P99 => summary.p99,
-            Percentile::P99_9 => summary.p99_9,
-        }
-    }
-
-    /// `p99.9`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Percentile::P50 => "p50",
-            Percentile::P95 => "p95",
-            Percentile::P99 => "p99",
-            Percentile::P99_9 => "p99.9",
-        }
-    }
 }
 
 /// The line that `offhook bench load --json` and `offhook bench knee --json` print.
@@ -430,211 +368,5 @@ fn summed_up(
         server: result.cost,
         within_limits: failure.is_none(),
         failure,
-    }
-}
-
-/// Which of the limits does not hold, for people.
-pub(super) fn broken_limit(
-    limits: &LoadLimits,
-    calls: u64,
-    (failed, cause): (u64, Option<&str>),
-    lateness: &Summary,
-    loss_percent: f64,
-    quality: Option<MosEstimate>,
-) -> Option<String> {
-    let late = limits.percentile.of(lateness);
-    let failed_percent = 100.0 * failed as f64 / calls.max(1) as f64;
-    if let Some(cause) = cause.filter(|_| failed_percent > limits.failed_percent) {
-        Some(format!("{failed} of {calls} calls failed, such as: {cause}"))
-    } else if lateness.count == 0 {
-        Some("no packet came back".to_owned())
-    } else if late > limits.lateness_ms {
-        Some(format!("{} lateness {late} ms", limits.percentile.name()))
-    } else if loss_percent > limits.loss_percent {
-        Some(format!("{loss_percent} % of the packets did not come"))
-    } else {
-        let mos = limits.mos.zip(quality).filter(|(least, quality)| quality.mos < *least);
-        mos.map(|(_, quality)| format!("MOS estimate {}", quality.mos))
-    }
-}
-
-impl BenchReport for LoadReport {
-    fn bench(&self) -> &'static str {
-        self.bench
-    }
-
-    fn uri(&self) -> &str {
-        &self.uri
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn method(&self) -> &'static str {
-        self.method
-    }
-
-    fn floor(&self) -> Vec<FloorCheck> {
-        let own = decisive(&self.steps, self.most_calls).map_or(0.0, |step| step.own_lateness_ms.p99);
-        floor_of(self.reflector.as_ref().map(|step| step.lateness_ms.p99), own)
-    }
-
-    fn broken(&self) -> Option<String> {
-        if self.most_calls > 0 {
-            return None;
-        }
-        self.steps.last().and_then(|step| step.failure.clone())
-    }
-
-    fn figures(&self) -> Vec<Figure> {
-        let mut figures = Vec::new();
-        if let Some(search) = self.search {
-            let noise = self.most_calls as f64 * search.precision_percent / 100.0;
-            figures.push(Figure::higher("most_calls", self.most_calls as f64, "calls", noise));
-        }
-        let Some(step) = decisive(&self.steps, self.most_calls) else { return figures };
-        if self.search.is_none() {
-            figures.extend([
-                Figure::lower("lateness_p50_ms", step.lateness_ms.p50, "ms", 0.2),
-                Figure::lower("lateness_p99_ms", step.lateness_ms.p99, "ms", 0.5),
-                Figure::lower("lateness_p99_9_ms", step.lateness_ms.p99_9, "ms", 1.0),
-                Figure::lower("loss_percent", step.loss_percent, "%", 0.05),
-            ]);
-            figures.extend(step.quality.map(|quality| Figure::higher("mos", quality.mos, "", 0.05)));
-        }
-        let cpu = step.cpu_ms_per_call_second;
-        figures.extend(cpu.map(|cpu| Figure::lower("cpu_ms_per_call_second", cpu, "ms", 0.05)));
-        figures.extend(step.kib_per_call.map(|kib| Figure::lower("kib_per_call", kib, "KiB", 4.0)));
-        figures
-    }
-
-    fn plots(&self) -> Vec<Plot> {
-        let Some(step) = decisive(&self.steps, self.most_calls) else { return Vec::new() };
-        let reflector = self.reflector.as_ref().map(|step| &step.distribution);
-        let mut plots = vec![Plot::milliseconds("lateness of packets", &step.distribution, reflector)];
-        if self.search.is_some() {
-            let mut steps: Vec<&LoadStep> = self.steps.iter().collect();
-            steps.sort_by_key(|step| step.calls);
-            let line = |name: &str, whose, of: &dyn Fn(&LoadStep) -> Option<f64>| {
-                Line::of(name, whose, steps.iter().filter_map(|step| Some((step.calls as f64, of(step)?))))
-            };
-            let percentile = self.limits.percentile;
-            plots.push(Plot::Lines {
-                title: "lateness over calls",
-                x: ("calls at once", ""),
-                y: ("lateness", "ms"),
-                series: vec![
-                    line(percentile.name(), Whose::Server, &|step| Some(percentile.of(&step.lateness_ms))),
-                    line("this caller's own p99", Whose::Other, &|step| Some(step.own_lateness_ms.p99)),
-                ],
-                marks: vec![("limit".to_owned(), self.limits.lateness_ms)],
-            });
-            plots.push(Plot::Lines {
-                title: "CPU over calls",
-                x: ("calls at once", ""),
-                y: ("per call-second", "ms"),
-                series: vec![
-                    line("server", Whose::Server, &|step| step.cpu_ms_per_call_second),
-                    line("application", Whose::Other, &|step| step.application_ms_per_call_second),
-                    line("caller", Whose::Other, &|step| step.caller_ms_per_call_second),
-                ],
-                marks: Vec::new(),
-            });
-        }
-        plots
-    }
-
-    fn page(&self) -> Page {
-        let columns =
-            ["calls", "held", "lost %", "p50", "p99", "p99.9", "max", "own p99", "MOS", "CPU-ms", "KiB", ""];
-        let mut table = Table::new(
-            "lateness in ms of all packets; CPU-ms of the server per call-second; KiB of it per call",
-            &columns,
-        );
-        let dash = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), number);
-        let mut row = |name: String, step: &LoadStep, note: String| {
-            table.row([
-                name,
-                step.held.to_string(),
-                number(step.loss_percent),
-                number(step.lateness_ms.p50),
-                number(step.lateness_ms.p99),
-                number(step.lateness_ms.p99_9),
-                number(step.lateness_ms.max),
-                number(step.own_lateness_ms.p99),
-                step.quality.map_or_else(|| "-".to_owned(), |quality| format!("{:.2}", quality.mos)),
-                dash(step.cpu_ms_per_call_second),
-                dash(step.kib_per_call),
-                note,
-            ]);
-        };
-        if let Some(reflector) = &self.reflector {
-            row(format!("{} (reflector)", reflector.calls), reflector, String::new());
-        }
-        for step in &self.steps {
-            let spoiled = if step.spoiled { ", caller late" } else { "" };
-            let note = step.failure.as_ref().map_or(String::new(), |failure| format!("{failure}{spoiled}"));
-            row(step.calls.to_string(), step, note);
-        }
-        let most = match (self.is_knee, self.limited_by_caller) {
-            (true, false) => "the knee",
-            (true, true) => "at least: above it this caller was late itself",
-            (false, _) => "more was not tried",
-        };
-        let limits = &self.limits;
-        let mos = limits.mos.map_or(String::new(), |mos| format!(", MOS at least {mos}"));
-        Page::new()
-            .facts([
-                ("most calls within limits", Some(self.most_calls.to_string())),
-                ("which is", self.search.map(|_| most.to_owned())),
-                (
-                    "limits",
-                    Some(format!(
-                        "{} lateness {} ms, {} % lost, {} % of calls failed{mos}",
-                        limits.percentile.name(),
-                        limits.lateness_ms,
-                        limits.loss_percent,
-                        limits.failed_percent
-                    )),
-                ),
-                (
-                    "line",
-                    self.impairment.filter(|bad| !bad.is_none()).map(|bad| {
-                        let did = decisive(&self.steps, self.most_calls).map(|step| step.impaired);
-                        page::line(&bad, &did.unwrap_or_default())
-                    }),
-                ),
-            ])
-            .table(table)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn broken(limits: LoadLimits, failures: u64, lateness: &[f64], loss_percent: f64) -> Option<String> {
-        let failed = (failures, (failures > 0).then_some("503 Service Unavailable"));
-        let quality = Playout { expected: 1000, missing: 50, bursts: 50 }.estimate(0.0);
-        broken_limit(&limits, 100, failed, &Summary::of(lateness.iter().copied()), loss_percent, quality)
-    }
-
-    #[test]
-    fn each_limit_is_judged_and_the_first_that_breaks_is_named() {
-        let limits = LoadLimits::default();
-        let late: Vec<f64> = (0..100).map(|n| if n < 98 { 1.0 } else { 9.0 }).collect();
-
-        assert_eq!(broken(limits, 0, &[1.0], 0.1), None);
-        assert_eq!(broken(limits, 0, &[1.0], 0.2).unwrap(), "0.2 % of the packets did not come");
-        assert_eq!(broken(limits, 0, &late, 0.0).unwrap(), "p99 lateness 9 ms");
-        assert_eq!(broken(LoadLimits { percentile: Percentile::P95, ..limits }, 0, &late, 0.0), None);
-        let refused = "2 of 100 calls failed, such as: 503 Service Unavailable";
-        assert_eq!(broken(limits, 2, &late, 0.0).unwrap(), refused);
-        assert_eq!(broken(LoadLimits { failed_percent: 2.0, ..limits }, 2, &[1.0], 0.0), None);
-        assert_eq!(broken(limits, 0, &[], 0.0).unwrap(), "no packet came back");
-        // 5 % of single losses with concealment and 80 ms of delay.
-        let picky = LoadLimits { mos: Some(4.0), ..limits };
-        assert!(broken(picky, 0, &[1.0], 0.0).unwrap().starts_with("MOS estimate 3.8"));
     }
 }
