@@ -78,7 +78,6 @@ start_baresip() {
     mkdir -p "$folder/baresip"
     cat >"$folder/baresip/config" <<END
 sip_listen 127.0.0.1:$port
-net_interface lo
 call_max_calls 100000
 audio_source aubridge,bench
 audio_player aubridge,bench
@@ -196,7 +195,7 @@ runs = {}
 for line in open(sys.argv[1]):
     peer, run, text = line.rstrip("\n").split("\t", 2)
     runs[peer, run] = json.loads(text)
-rows = [["server", "added, ms p50 / p99", "20 ms jitter, p50 / p99", "frames lost", "100 calls: p99 late, ms", "CPU-ms / call-s",
+rows = [["server", "added, ms p50 / p99", "20 ms jitter, p50 / p99", "lost, slips", "100 calls: p99 late, ms", "CPU-ms / call-s",
          "set-ups / s", "p99, ms", "most calls", "spoiled"]]
 for peer in sys.argv[2:]:
     def of(run, read):
@@ -209,7 +208,7 @@ for peer in sys.argv[2:]:
         added = report["all"]["added_ms"]
         return "%.2f / %.2f" % (added["p50"], added["p99"])
     def lost(report):
-        return "%d of %d" % (report["all"]["damaged"], report["all"]["frames"])
+        return "%d, %d of %d" % (report["all"]["damaged"], report["all"]["slips"], report["all"]["frames"])
     def knee(report):
         calls = str(report["most_calls"])
         return calls if report["is_knee"] else "≥ " + calls
