@@ -75,6 +75,12 @@ function clock(value) {
   return hours ? hours + ":" + String(minutes % 60).padStart(2, "0") + ":" + seconds : minutes + ":" + seconds;
 }
 
+/** Unix milliseconds as a date, in UTC: the same for every reader. */
+function date(unixMs) {
+  const time = new Date(unixMs);
+  return Number.isFinite(time.getTime()) ? time.toISOString().replace("T", " ").slice(0, 19) + " UTC" : DASH;
+}
+
 /** A difference, its sign always told. */
 function signed(value, say) {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;

@@ -44,7 +44,7 @@ function segmentLegend(segments) {
 
 /** Slower is worse, and less than a tick is nothing. */
 function deltaMark(pair) {
-  if (!pair[0] || !pair[1]) return h("span", { class: "badge warn" }, pair[0] ? "only before" : "only now");
+  if (!pair[0] || !pair[1]) return h("span", { class: "badge warn" }, pair[0] ? "gone" : "new");
   const by = (pair[1][2] - pair[0][2]) / 1000;
   const kind = !pair[2] || Math.abs(by) < 1 ? "soft" : by > 0 ? "bad-ink" : "good-ink";
   return h("span", { class: kind }, Math.abs(by) < 1 ? "±0" : signed(by, millis));
@@ -141,7 +141,7 @@ function callView(call, data) {
   element.append(h("header", { class: "call-head" },
     h("h2", { class: "mono big", tabindex: -1 }, call.call_id), h("span", { class: "badge " + kind }, word),
     call.changed.map((aspect) => h("span", { class: "badge" }, ASPECTS[aspect] || plain(aspect))),
-    h("p", { class: "soft small" }, `${call.caller || "unknown"} → ${call.called || "unknown"} · ${new Date(call.started_unix_ms).toISOString().replace("T", " ").slice(0, 19)} UTC · `,
+    h("p", { class: "soft small" }, `${call.caller || "unknown"} → ${call.called || "unknown"} · ${date(call.started_unix_ms)} · `,
       h("span", { class: "mono" }, call.file, call.file_b ? " / " + call.file_b : ""))));
 
   if (call.b.unfinished) element.append(h("p", { class: "box bad" }, h("b", {}, "Not played to its end. "), call.b.unfinished));

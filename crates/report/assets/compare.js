@@ -265,9 +265,10 @@ if (document.body.dataset.kind === "compare") start((app, data) => {
     show(next);
     tabs[next].focus();
   } }, Object.entries(titles).map(([name, title]) => (tabs[name] = h("button", { type: "button", role: "tab", id: "tab-" + name, "aria-controls": "pane-" + name, click: () => { show(name); location.hash = name; } }, title))));
-  const about = (side) => [h("b", {}, side.label), side.settings.length ? " (" + side.settings.join(", ") + ")" : ""];
+  // What the label does not say already.
+  const settings = (side) => { const rest = side.settings.filter((one) => !side.label.includes(one)); return rest.length ? ` · ${side.label} with ${rest.join(", ")}` : ""; };
   app.append(h("header", { class: "head" }, h("div", { class: "grow" }, h("h1", {}, data.b.label, h("span", { class: "soft" }, " against "), data.a.label),
-    h("div", { class: "sub" }, counted(data.totals.calls, "call") + ", " + counted(data.totals.turns, "turn"), data.made ? " · " + data.made : "", data.b.settings.length ? [" · ", about(data.b)] : "", " · offhook ", data.build)),
+    h("div", { class: "sub" }, counted(data.totals.calls, "call") + ", " + counted(data.totals.turns, "turn"), data.made_unix_ms ? " · " + date(data.made_unix_ms) : "", [data.a, data.b].map((side) => settings(side)), " · offhook ", data.build)),
   data.rules.length ? h("span", { class: "badge " + (fired ? "bad" : "good") }, fired ? "✗ fails" : "✓ passes") : null, themeButton()), bar);
   for (const name of Object.keys(titles)) app.append(panes[name] = h("main", { class: "pane " + name, id: "pane-" + name, role: "tabpanel", "aria-labelledby": "tab-" + name, hidden: true }));
 

@@ -48,7 +48,9 @@ function binned(one, edges) {
 function histogramSeries(list, logarithmic) {
   const filled = list.filter((one) => one.buckets.length);
   const low = Math.min(...filled.map((one) => one.min)), high = Math.max(...filled.map(largestOf));
-  const count = 80, edges = [];
+  const edges = [], values = Math.max(...filled.map(total));
+  // Few values in many stretches would be a fence.
+  const count = Math.round(Math.min(80, Math.max(16, 4 * Math.sqrt(values))));
   const from = logarithmic ? Math.max(low, high / 1e6, 1e-6) * 0.98 : low - (high - low || 1) * 0.02;
   const to = high + (high - low || Math.abs(high) || 1) * 0.02;
   for (let at = 0; at <= count; at += 1) {
@@ -79,7 +81,8 @@ function histogram(spec) {
   const ink = colours(list);
   if (!list.length) return [h("section", { class: "card" }, h("h2", {}, spec.title), h("p", { class: "soft" }, "Nothing was measured."))];
   const marks = spec.marks || [];
-  const spread = Math.max(...list.map(largestOf)) / Math.max(1e-9, Math.min(...list.map((one) => valueAt(one, 0.05))));
+  // By the one that matters: a reflector at a hundredth of it may share a stretch.
+  const spread = largestOf(list[0]) / Math.max(1e-9, valueAt(list[0], 0.05));
   let logarithmic = spread > 25 && list.every((one) => one.min > 0);
   const place = h("div");
   const draw = () => {

@@ -96,7 +96,7 @@ function plot(spec) {
     const x = scaleOf(spec.x, of(0).concat(marksOn(true).map((mark) => mark.at)), LEFT, width - RIGHT);
     const y = scaleOf(spec.y, of(1).concat(marksOn(false).map((mark) => mark.at)), height - BOTTOM, TOP);
     const say = { x: spec.x.say || ((value) => measure(value, spec.x.unit)), y: spec.y.say || ((value) => measure(value, spec.y.unit)) };
-    const picture = svg("svg", { width, height, role: "img", "aria-label": spec.name, class: "picture" });
+    const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": spec.name, class: "picture" });
 
     for (const tick of y.ticks(5)) {
       picture.append(svg("path", { class: "grid", d: `M${LEFT} ${y.at(tick).toFixed(1)}H${width - RIGHT}` }),

@@ -19,8 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, calls, turns) in
         [("compare", 60, 9), ("calls-1000", 1_000, 10), ("turns-10000", 1, 10_000), ("empty", 0, 0)]
     {
-        let options =
-            CompareOptions { made: Some("2026-11-21 12:50 UTC".to_owned()), ..CompareOptions::default() };
+        let options = CompareOptions { made_unix_ms: Some(1_795_265_400_000), ..CompareOptions::default() };
         let page = compare_html(&common::comparison(calls, turns), &options);
         std::fs::write(folder.join(name).with_extension("html"), page)?;
     }

@@ -28,8 +28,8 @@ const KIND: Kind = Kind {
 /// What a page of a comparison says besides, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompareOptions {
-    /// When it was made, for people; this crate has no clock.
-    pub made: Option<String>,
+    /// When it was made, Unix time in milliseconds; this crate has no clock.
+    pub made_unix_ms: Option<u64>,
     /// Calls that are shown one by one. Those that changed come first; totals count all.
     pub most_calls: usize,
     /// Turns of these calls: a browser opens 50,000 in a second or two.
@@ -38,14 +38,14 @@ pub struct CompareOptions {
 
 impl Default for CompareOptions {
     fn default() -> Self {
-        CompareOptions { made: None, most_calls: 5_000, most_turns: 50_000 }
+        CompareOptions { made_unix_ms: None, most_calls: 5_000, most_turns: 50_000 }
     }
 }
 
 /// The whole file.
 pub fn compare_html(comparison: &Comparison, options: &CompareOptions) -> String {
     let shown = shown(comparison, options);
-    let wire = WirePage::of(comparison, &shown, options.made.as_deref());
+    let wire = WirePage::of(comparison, &shown, options.made_unix_ms);
     page(&KIND, &format!("{} against {}", comparison.b.label, comparison.a.label), &wire)
 }
 

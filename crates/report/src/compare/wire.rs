@@ -14,7 +14,7 @@ use super::sound::{Budget, WireSounds};
 #[derive(Serialize)]
 pub(super) struct WirePage<'a> {
     build: &'a str,
-    made: Option<&'a str>,
+    made_unix_ms: Option<u64>,
     a: &'a SideLabel,
     b: &'a SideLabel,
     totals: &'a Totals,
@@ -62,13 +62,13 @@ impl<'a> WirePage<'a> {
     pub(super) fn of(
         comparison: &'a Comparison,
         shown: &[&'a CallComparison],
-        made: Option<&'a str>,
+        made_unix_ms: Option<u64>,
     ) -> Self {
         let segments = segments(comparison, shown);
         let budget = Budget::among(shown);
         WirePage {
             build: &comparison.build,
-            made,
+            made_unix_ms,
             a: &comparison.a,
             b: &comparison.b,
             totals: &comparison.totals,

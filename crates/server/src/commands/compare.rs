@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use offhook_conversation::Bot;
@@ -13,6 +13,7 @@ use offhook_replay::compare::{
     CallComparison, Comparison, NotCompared, Rule, SideLabel, SideOfCall, TurnsBy, compare, metrics,
 };
 use offhook_replay::{Beyond, CallHead, Changes, Helpers, play, play_with};
+use offhook_report::CompareOptions;
 
 use super::bundle::CANNOT_OPEN;
 use super::compare_calls::{Planned, find, pair};
@@ -256,7 +257,9 @@ impl Stage<'_> {
 }
 
 fn write_html(file: &Path, comparison: &Comparison) -> anyhow::Result<()> {
-    let html = offhook_report::compare_html(comparison, &offhook_report::CompareOptions::default());
+    let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let options = CompareOptions { made_unix_ms: u64::try_from(made).ok(), ..CompareOptions::default() };
+    let html = offhook_report::compare_html(comparison, &options);
     std::fs::write(file, html).with_context(|| format!("--html {}", file.display()))
 }
 
@@ -275,7 +278,8 @@ impl Progress {
     fn tell(&self, done: usize) {
         let passed = self.began.elapsed();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if passed < *told + QUIET || done == self.calls {
+        // The longer it runs the less often it is told.
+        if passed < *told + QUIET.max(*told / 4) || done == self.calls {
             return;
         }
         *told = passed;
