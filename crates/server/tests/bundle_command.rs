@@ -57,8 +57,8 @@ fn a_bundle_is_listed_shown_and_verified() {
 
     assert_eq!((listed, shown, rungs, verified), (0, 0, 0, 0));
     assert!(list.contains("complete") && list.contains("bot_hung_up"), "{list}");
-    for part in ["caller: no thank you", "turn_completed: ", "tool_finished status=200", "KB for each minute"]
-    {
+    let parts = ["trace     ", "caller: no thank you", "turn_completed: ", "tool_finished status=200"];
+    for part in parts.into_iter().chain(["KB for each minute"]) {
         assert!(show.contains(part), "{part}: {show}");
     }
     let methods: Vec<&str> = ladder.lines().map(|line| line.split("offhook  ").nth(1).unwrap()).collect();

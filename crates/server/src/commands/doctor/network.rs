@@ -192,12 +192,13 @@ fn trunks(config: &Config, found: &mut Findings<'_>) {
         let place = format!("trunk '{}'", trunk.name);
         for (network, _) in trunk.networks.iter().filter(|(_, prefix)| *prefix > 0) {
             if config.sip.is_ipv4() && network.is_ipv6() {
-                found.bad(
-                    "trunks",
-                    &place,
-                    format!("{network} is IPv6, and SIP listens on IPv4 alone"),
-                    "listen on [::], which takes both",
-                );
+                let what = format!("{network} is IPv6, and SIP listens on IPv4 alone");
+                let remedy = "listen on [::], which takes both";
+                if trunk.networks.iter().any(|(network, _)| network.is_ipv4()) {
+                    found.note("trunks", &place, what, remedy);
+                } else {
+                    found.bad("trunks", &place, what, remedy);
+                }
             } else if source_towards(*network).is_none() {
                 found.bad(
                     "trunks",

@@ -136,6 +136,10 @@ fn engines(config: &Config, bots: Option<&Bots>, found: &mut Findings<'_>) -> an
         let needed = needs.other && missing.role == "speech in other languages";
         tell_missing(missing, needed, "apt-get install espeak-ng", found);
     }
+    let wants_espeak = ["auto", "espeak-ng"].contains(&config.synthesizer.as_str());
+    if wants_espeak && !missing.iter().any(|missing| missing.role == "speech in other languages") {
+        found.ok("engine", "engine", "speech in other languages: espeak-ng is there");
+    }
     for pool in engines.pools() {
         let engine = pool.engine();
         let (role, needed, remedy) = match engine {
