@@ -30,7 +30,7 @@ simulation       : time sip-proto rtp-proto audio engine-api conversation call-m
 '
 
 # State machines: no socket, clock, file, thread, lock, async, hidden randomness or unsafe.
-pure='time sip-proto rtp-proto audio engine-api conversation call-media call-control replay'
+pure='time sip-proto rtp-proto audio engine-api conversation call-media call-control replay report'
 
 # Crates that bring what a state machine must not have. rsip is looked at separately.
 impure='tokio|tokio-.*|async-.*|futures.*|mio|polling|socket2|rustix|nix|libc|libloading|hyper.*|reqwest|rustls.*|ring|axum|sqlx.*'
