@@ -70,6 +70,7 @@ fn tool(id: u64) -> ToolCall {
         headers: Vec::new(),
         body: None,
         timeout: Duration::from_secs(3),
+        secret: Default::default(),
     }
 }
 
