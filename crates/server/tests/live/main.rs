@@ -9,6 +9,7 @@
 mod api;
 mod application;
 mod bench_lab;
+mod bench_speech;
 mod bundles;
 mod captures;
 mod common;
@@ -25,6 +26,7 @@ mod keys;
 mod ledger;
 mod limits;
 mod made_capture;
+mod masking;
 mod next_hops;
 mod outgoing;
 mod routing;

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use caller::{Calling, OnTheLine};
 pub use capture::Capture;
-pub use http_sink::HttpSink;
+pub use http_sink::{Asked, HttpSink};
 pub use noise::Noise;
 pub use orders::Orders;
 pub use program::{is_release, program, tool};
