@@ -29,7 +29,7 @@ pub use output::{EncodedOutput, decode_fact, decode_output, encode_fact};
 pub use recorder::Recorder;
 pub use report::{Departure, HalfReport, Report};
 pub use surroundings::{Act, Answer, Answered, Asked, Heard, Line, Surroundings, Talker, Who};
-pub use transcript::{Transcript, TranscriptError, TranscriptLine};
 pub use to_test::{MadeTest, TESTS_FILE_HEAD, ToTestError, to_test};
+pub use transcript::{Transcript, TranscriptError, TranscriptLine};
 pub use verify::{sent_again, verify};
 pub use what_if::{Beyond, Helpers, PlayError, PlayReport, play, play_with};

@@ -124,7 +124,12 @@ mod tests {
             Output::Fact(fact),
             Output::OpenSpeech { voice: voice(), recognizer: true },
             Output::Recognizer(RecognizerCommand::SetGrammar(Grammar::default())),
-            Output::Speak(SpeakRequest { utterance: UtteranceId(7), content, voice: voice(), secret: Default::default() }),
+            Output::Speak(SpeakRequest {
+                utterance: UtteranceId(7),
+                content,
+                voice: voice(),
+                secret: Default::default(),
+            }),
             Output::CallTool(tool.clone()),
             Output::Ended,
         ];

@@ -39,7 +39,14 @@ impl<W: Write> Recorder<W> {
     pub fn begin(out: W, meta: &Meta, rtp: SocketAddr, keep: Keep) -> Result<Self, WriteError> {
         let [control, media] =
             [Half::Control, Half::Media].map(|half| StepHead { half, sequence: 0, now: Time::ZERO });
-        Ok(Recorder { writer: Writer::begin(out, meta)?, rtp, keep, control, media, edges: Default::default() })
+        Ok(Recorder {
+            writer: Writer::begin(out, meta)?,
+            rtp,
+            keep,
+            control,
+            media,
+            edges: Default::default(),
+        })
     }
 
     /// An input of one half.

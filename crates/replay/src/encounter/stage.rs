@@ -368,16 +368,20 @@ impl<'a, 't> Stage<'a, 't> {
 
     fn fact(&mut self, fact: Fact, now: Time) {
         let talks = matches!(self.caller, Caller::Talks(_));
-        match &fact.event {
-            CallEvent::Said { speaker: Speaker::Bot, text, .. } => self.line(Who::Bot, text.clone(), now),
-            CallEvent::Said { speaker: Speaker::Caller, text, .. } if !talks => {
-                self.line(Who::Caller, text.clone(), now);
+        if let CallEvent::Said { speaker, text, .. } = &fact.event {
+            match speaker {
+                Speaker::Bot => self.line(Who::Bot, text.clone(), now),
+                Speaker::Caller if !talks => self.line(Who::Caller, text.clone(), now),
+                // The words as they stand in the text are there already.
+                Speaker::Caller => {}
             }
-            CallEvent::Dtmf { digit } if !talks => match self.lines.last_mut() {
+        } else if let CallEvent::Dtmf { digit } = &fact.event
+            && !talks
+        {
+            match self.lines.last_mut() {
                 Some(Line { who: Who::Keys, text, .. }) => text.push(*digit),
                 Some(_) | None => self.line(Who::Keys, digit.to_string(), now),
-            },
-            _event => {}
+            }
         }
         self.record.apply(&fact);
         self.facts.push(fact);

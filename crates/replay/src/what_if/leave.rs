@@ -28,7 +28,8 @@ const AFTER_RECORDING: Duration = Duration::from_millis(500);
 const LONGEST_BEYOND: Duration = Duration::from_secs(15 * 60);
 
 /// Why nothing follows.
-const MASKED: &str = "a masked state: what the caller said and keyed there was recorded nowhere, so it cannot be asked again";
+const MASKED: &str =
+    "a masked state: what the caller said and keyed there was recorded nowhere, so it cannot be asked again";
 
 /// More steps mean two machines that wake each other for ever.
 const MOST_STEPS: u64 = 5_000_000;
@@ -94,7 +95,8 @@ impl Stage<'_> {
             left = left.saturating_sub(1);
             !is_over
         });
-        let masks = |step: &&Scripted| matches!(step.input.as_command(), Some(MediaCommand::Mask { masked: true }));
+        let masks =
+            |step: &&Scripted| matches!(step.input.as_command(), Some(MediaCommand::Mask { masked: true }));
         to_come.into_iter().find(masks).map(|step| step.lived_at)
     }
 

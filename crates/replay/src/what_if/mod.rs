@@ -124,7 +124,8 @@ pub fn play_with(
     }
     // Both live as long as the stage, no longer.
     let Helpers { around, caller } = helpers;
-    let helpers = Helpers { around: around.map(|around| around as _), caller: caller.map(|caller| caller as _) };
+    let helpers =
+        Helpers { around: around.map(|around| around as _), caller: caller.map(|caller| caller as _) };
     let live = live::Live::new(helpers);
     let mut stage = Stage::new(bundle, &head, changes, beyond, &steps, live).map_err(HeadError::from)?;
     if let Some(ran) = stage.follow() {

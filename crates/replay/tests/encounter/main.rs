@@ -1,4 +1,5 @@
 //! Callers whom others recorded meet bots, in virtual time.
+#![allow(clippy::unwrap_used)]
 
 mod around;
 mod leaving;

@@ -9,7 +9,10 @@ use anyhow::{Context, bail};
 use offhook_call_control::{CallRecord, TurnLedger};
 use offhook_conversation::Bot;
 use offhook_journal::bundle::Bundle;
-use offhook_replay::{Answered, Beyond, CallHead, Changes, Helpers, PlayReport, Report, RoleHead, SETTINGS, Talker, play, play_with, verify};
+use offhook_replay::{
+    Answered, Beyond, CallHead, Changes, Helpers, PlayReport, Report, RoleHead, SETTINGS, Talker, play,
+    play_with, verify,
+};
 
 use super::bundle::{CANNOT_OPEN, print};
 use super::{bundle_file, replay_capture, replay_encounter, replay_machine, replay_to_test};
@@ -50,10 +53,9 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
             "{}: this is a transcript: --bot FILE says which bot its caller meets",
             args.file.display()
         )),
-        Ok(None) if args.set.is_empty() && args.machine.is_asked() => Err(anyhow::anyhow!(
-            "{}: --bot FILE says which bot the callers meet",
-            args.file.display()
-        )),
+        Ok(None) if args.set.is_empty() && args.machine.is_asked() => {
+            Err(anyhow::anyhow!("{}: --bot FILE says which bot the callers meet", args.file.display()))
+        }
         Ok(None) if args.set.is_empty() => return replay_capture::run(args),
         Ok(None) => Err(anyhow::anyhow!(
             "{}: --set changes a call of our own; this is no call bundle",
@@ -71,7 +73,9 @@ fn run_bundle(args: &ReplayArgs, bundle: &Bundle) -> anyhow::Result<ExitCode> {
     let changes = changes(args)?;
     let began = Instant::now();
     if is_for_others(args) {
-        bail!("-o and --words are for captures, WAVs and transcripts; --call, --clean and --side for captures");
+        bail!(
+            "-o and --words are for captures, WAVs and transcripts; --call, --clean and --side for captures"
+        );
     }
     if changes.is_empty() && !args.machine.is_asked() {
         let report = guarded(bundle, || verify(bundle))?.with_context(|| args.file.display().to_string())?;
@@ -177,7 +181,9 @@ fn tell_played(args: &ReplayArgs, report: &PlayReport, around: &[String], took: 
     let turns = report.changed_turns(TICK);
     let passed = report.stopped.is_none();
     if args.json {
-        print(serde_json::json!({ "file": args.file, "changed_turns": turns, "report": report, "notes": around }));
+        print(
+            serde_json::json!({ "file": args.file, "changed_turns": turns, "report": report, "notes": around }),
+        );
         return code(passed);
     }
     let lasted = report.lasted.as_secs_f64();

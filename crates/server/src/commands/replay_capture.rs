@@ -51,7 +51,10 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     }
     if is_wav(&args.file)? {
         let Some(uri) = &args.live else {
-            bail!("{}: a WAV is played to somebody: add --live sip:USER@HOST:PORT, or --bot FILE", args.file.display());
+            bail!(
+                "{}: a WAV is played to somebody: add --live sip:USER@HOST:PORT, or --bot FILE",
+                args.file.display()
+            );
         };
         return replay_live::play_wav(args, uri);
     }

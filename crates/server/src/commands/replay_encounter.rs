@@ -432,7 +432,20 @@ fn print_log(report: &EncounterReport) {
                 format!("        [transfer to {target}: {}]", failure.as_deref().unwrap_or("done"))
             }
             CallEvent::EngineFailed { error } => format!("        [engine failed: {error}]"),
-            _event => continue,
+            CallEvent::CallStarted { .. }
+            | CallEvent::CallRinging
+            | CallEvent::CallAnswered { .. }
+            | CallEvent::CallEnded { .. }
+            | CallEvent::StateEntered { .. }
+            | CallEvent::Understood { .. }
+            | CallEvent::TurnCompleted { .. }
+            | CallEvent::TransferStarted { .. }
+            | CallEvent::Outcome { .. }
+            | CallEvent::NextHopRefused { .. }
+            | CallEvent::RtpTimeout
+            | CallEvent::RtpResumed
+            | CallEvent::Mark { .. }
+            | CallEvent::CommandFinished { .. } => continue,
         };
         println!("{at:>7.2}  {told}");
     }

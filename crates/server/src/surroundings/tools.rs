@@ -185,11 +185,10 @@ impl Written {
     }
 
     fn text(&self) -> String {
-        match &self.body {
-            serde_json::Value::Null => String::new(),
-            serde_json::Value::String(text) => text.clone(),
-            value => value.to_string(),
+        if self.body.is_null() {
+            return String::new();
         }
+        self.body.as_str().map_or_else(|| self.body.to_string(), str::to_owned)
     }
 }
 
