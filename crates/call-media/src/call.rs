@@ -125,9 +125,9 @@ impl CallMedia {
     ) {
         let sequence = self.steps.next_sequence();
         if sink.is_recording() {
-            let mut room = [0; LONGEST_RECORDED];
             let payload = match input {
-                Input::Rtp { leg, datagram, source, arrived_at } => {
+                Input::Rtp { leg, datagram, source, arrived_at } if self.hides(leg, datagram) => {
+                    let mut room = [0; LONGEST_RECORDED];
                     let datagram = self.recordable(leg, datagram, &mut room);
                     self.steps.encode(&Input::Rtp { leg, datagram, source, arrived_at }, false)
                 }
@@ -135,9 +135,11 @@ impl CallMedia {
                     let is_masked = self.is_masked_utterance(utterance);
                     self.steps.encode(&input, is_masked)
                 }
-                Input::Rtcp { .. } | Input::Deadline | Input::Command(_) | Input::Application(_) => {
-                    self.steps.encode(&input, false)
-                }
+                Input::Rtp { .. }
+                | Input::Rtcp { .. }
+                | Input::Deadline
+                | Input::Command(_)
+                | Input::Application(_) => self.steps.encode(&input, false),
             };
             sink.record(Step { sequence, half: Half::Media, now, payload });
         }

@@ -145,19 +145,21 @@ impl CallMedia {
         self.veil.utterances.contains(&Some(utterance))
     }
 
-    /// The datagram as it may be recorded, before it is handled: itself, or a copy in `room` with its header, its length
-    /// and nothing to be heard. One that is longer than `room` is cut.
-    pub fn recordable<'a>(&self, leg: LegId, datagram: &'a [u8], room: &'a mut [u8]) -> &'a [u8] {
-        let Some(leg) = self.legs.iter().find(|other| other.id == leg) else { return datagram };
-        let events = leg.ingress.telephone_event();
-        let is_hidden = self.veil.masked || leg.ingress.is_hidden_event(datagram);
-        if !is_hidden || DatagramKind::of(datagram) == DatagramKind::Rtcp {
-            return datagram;
-        }
+    /// Whether a datagram must not be recorded as it is. Asked before it is handled.
+    pub fn hides(&self, leg: LegId, datagram: &[u8]) -> bool {
+        let leg = self.legs.iter().find(|other| other.id == leg);
+        (self.veil.masked || leg.is_some_and(|leg| leg.ingress.is_hidden_event(datagram)))
+            && DatagramKind::of(datagram) != DatagramKind::Rtcp
+    }
+
+    /// A datagram that is [hidden](Self::hides) as it may be recorded: a copy in `room` with its header, its length and
+    /// nothing to be heard. One that is longer than `room` is cut.
+    pub fn recordable<'a>(&self, leg: LegId, datagram: &[u8], room: &'a mut [u8]) -> &'a [u8] {
+        let leg = self.legs.iter().find(|other| other.id == leg);
         let len = datagram.len().min(room.len());
         let copy = &mut room[..len];
         copy.copy_from_slice(&datagram[..len]);
-        hide(copy, events);
+        hide(copy, leg.and_then(|leg| leg.ingress.telephone_event()));
         copy
     }
 

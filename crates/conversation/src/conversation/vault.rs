@@ -235,7 +235,11 @@ fn scrub_json(json: &mut Json, secrets: &[String]) -> bool {
             *text = scrubbed;
             found
         }
-        Json::Array(items) => items.iter_mut().fold(false, |found, item| scrub_json(item, secrets) || found),
+        Json::Array(items) => {
+            // All of them, not only the first that has it.
+            let found: Vec<bool> = items.iter_mut().map(|item| scrub_json(item, secrets)).collect();
+            found.contains(&true)
+        }
         Json::Object(fields) => {
             let mut found = false;
             let taken = std::mem::take(fields);
@@ -260,11 +264,11 @@ fn scrub(text: &str, secrets: &[String]) -> String {
     for start in 0..digits.len() {
         let mut window = String::new();
         let mut longest = 0;
-        for end in start..digits.len() {
+        for (end, (_, digit)) in digits.iter().enumerate().skip(start) {
             if end > start && !adjacent(end - 1) {
                 break;
             }
-            window.push(digits[end].1);
+            window.push(*digit);
             if !secrets.iter().any(|secret| secret.contains(&window)) {
                 break;
             }

@@ -157,9 +157,13 @@ impl MediaHalf {
             return step;
         }
         let is_encoded = match *input {
-            Input::Rtp { leg, datagram, source, arrived_at } => {
+            Input::Rtp { leg, datagram, source, arrived_at } if self.media.hides(leg, datagram) => {
                 let mut room = [0; LONGEST_RECORDED];
                 let datagram = self.media.recordable(leg, datagram, &mut room);
+                tap.datagram(call, sequence, false, Arrival { leg, source, arrived_at }, datagram, now);
+                false
+            }
+            Input::Rtp { leg, datagram, source, arrived_at } => {
                 tap.datagram(call, sequence, false, Arrival { leg, source, arrived_at }, datagram, now);
                 false
             }
