@@ -132,6 +132,8 @@ fn another_prompt_is_shown_word_by_word_and_what_was_not_reached_is_no_change() 
     assert!(first.a.starts_with("bot: Is there anything") && first.b.starts_with("bot: Is there something"));
     assert_eq!(call.changed, [Aspect::Transcript], "{:#?}", call.b);
     assert!(call.b.unfinished.as_ref().unwrap().contains("no audio"));
+    let words = &call.words;
+    assert!(words.removed <= 2 && words.a == words.same + words.replaced + words.removed, "{words:?}");
     let [outcome, unfinished, cause] = &comparison.rules[..] else { panic!() };
     assert!(outcome.fired && outcome.calls[0].why.starts_with("not known: "), "{outcome:?}");
     assert!(unfinished.fired && !cause.fired);

@@ -31,6 +31,12 @@ pub(super) fn align(a: &[Line], b: &[Line]) -> (Vec<Row>, Words) {
     (rows.rows, rows.words)
 }
 
+/// How many words a text has.
+pub(super) fn words_in(text: &str) -> u64 {
+    let line = Line { speaker: Speaker::Bot, at_ms: 0, text: text.to_owned() };
+    tokens(&[line]).iter().filter(|token| token.is_word).count() as u64
+}
+
 /// A word, a Chinese character, or a punctuation mark.
 #[derive(Clone, Copy, Debug)]
 struct Token<'a> {

@@ -280,7 +280,7 @@ pub enum PartKind {
 }
 
 /// How many words were said, and what became of them. A Chinese, Japanese or Korean character is a word; punctuation is
-/// compared and not counted.
+/// compared and not counted, nor is what an unfinished side has not come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Words {
     /// On side a.

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use super::align::align;
+use super::align::{align, words_in};
 use super::side::{Doing, SideOfCall};
-use super::{Aspect, CallComparison, CallSide, FirstDifference, PartKind, Row, Turn, TurnPair};
+use super::{Aspect, CallComparison, CallSide, FirstDifference, Part, PartKind, Row, Turn, TurnPair, Words};
 
 /// Drivers wake on a tick: what moved by less did not change.
 pub const TICK: Duration = Duration::from_millis(5);
@@ -32,7 +32,8 @@ pub fn compare(
     b: SideOfCall,
     turns_by: TurnsBy,
 ) -> CallComparison {
-    let (transcript, words) = align(&a.lines, &b.lines);
+    let (transcript, mut words) = align(&a.lines, &b.lines);
+    Lists::of(&a.side, &b.side).forget_ahead(&transcript, &mut words);
     let turns = pair_turns(&a, &b, turns_by);
     let changed = changed(&a.side, &b.side, &transcript, &turns);
     CallComparison {
@@ -97,7 +98,7 @@ fn differ(one: &Turn, other: &Turn) -> bool {
 
 fn changed(a: &CallSide, b: &CallSide, transcript: &[Row], turns: &[TurnPair]) -> Vec<Aspect> {
     let known = a.unfinished.is_none() && b.unfinished.is_none();
-    let lists = Lists { open_a: a.unfinished.is_some(), open_b: b.unfinished.is_some() };
+    let lists = Lists::of(a, b);
     let mut changed = Vec::new();
     let mut note = |aspect, is_changed: bool| changed.extend(is_changed.then_some(aspect));
     note(Aspect::Outcome, known && a.outcome != b.outcome);
@@ -131,6 +132,10 @@ struct Lists {
 }
 
 impl Lists {
+    fn of(a: &CallSide, b: &CallSide) -> Lists {
+        Lists { open_a: a.unfinished.is_some(), open_b: b.unfinished.is_some() }
+    }
+
     fn differ<T>(&self, a: &[T], b: &[T], same: impl Fn(&T, &T) -> bool) -> bool {
         a.iter().zip(b).any(|(one, other)| !same(one, other))
             || (a.len() > b.len() && !self.open_b)
@@ -138,15 +143,35 @@ impl Lists {
     }
 
     fn rows_differ(&self, rows: &[Row]) -> bool {
-        // What an open side lacks at the end it has not come to.
-        let ahead = |part: &super::Part| match part.kind {
+        let mut parts: Vec<&Part> = rows.iter().flat_map(|row| &row.parts).collect();
+        parts.truncate(parts.len() - self.ahead(rows));
+        parts.iter().any(|part| part.kind != PartKind::Same)
+    }
+
+    /// How many parts at the end an open side has not come to.
+    fn ahead(&self, rows: &[Row]) -> usize {
+        let is_ahead = |part: &&Part| match part.kind {
             PartKind::Same => false,
             PartKind::Removed => self.open_b,
             PartKind::Added => self.open_a,
         };
-        let parts: Vec<_> = rows.iter().flat_map(|row| &row.parts).collect();
-        let end = parts.iter().rposition(|part| !ahead(part)).map_or(0, |last| last + 1);
-        parts.iter().take(end).any(|part| part.kind != PartKind::Same)
+        rows.iter().flat_map(|row| &row.parts).rev().take_while(is_ahead).count()
+    }
+
+    /// Words that an open side has not come to are not counted.
+    fn forget_ahead(&self, rows: &[Row], words: &mut Words) {
+        for part in rows.iter().flat_map(|row| &row.parts).rev().take(self.ahead(rows)) {
+            let count = words_in(&part.text);
+            let (all, changed) = match part.kind {
+                PartKind::Same => continue,
+                PartKind::Removed => (&mut words.a, &mut words.removed),
+                PartKind::Added => (&mut words.b, &mut words.added),
+            };
+            // Where a word stands for another that broke off, it is a replaced one.
+            let count = count.min(*changed);
+            *all -= count;
+            *changed -= count;
+        }
     }
 }
 

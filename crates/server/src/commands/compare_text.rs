@@ -148,7 +148,8 @@ fn spread(spread: &Distribution) -> String {
 fn print_call(call: &CallComparison) {
     let file = call.file_b.as_ref().map_or(call.file.clone(), |other| format!("{} and {other}", call.file));
     let aspects: Vec<&str> = call.changed.iter().map(|aspect| aspect.words()).collect();
-    print(format_args!("  #{} {file}: {}", call.number, aspects.join(", ")));
+    let aspects = if aspects.is_empty() { "the same so far".to_owned() } else { aspects.join(", ") };
+    print(format_args!("  #{} {file}: {aspects}", call.number));
     let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "none".to_owned());
     let known = call.a.unfinished.is_none() && call.b.unfinished.is_none();
     for (name, a, b) in
