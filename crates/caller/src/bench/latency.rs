@@ -159,6 +159,11 @@ pub fn run(options: &LatencyOptions, stop: &Stop) -> Result<LatencyReport, Calle
         result.lines.iter().map(|line| locate_line(line, &result.signal)).collect();
     let frames: Vec<Option<FrameDelay>> = delays.iter().flatten().map(|found| found.delay).collect();
     let all = report(&frames);
+    if !stop.is_raised()
+        && let Some(why) = no_echo(&all, &worst_stream(&result))
+    {
+        return Err(CallerError::CannotMeasure(format!("{}: {why}", options.uri)));
+    }
     let each_call: Vec<ProbeReport> = delays.iter().map(|call| report_of(call)).collect();
     let own = result.own_lateness_ms();
     let less = |own: f64, of: fn(&Summary) -> f64| reflector.as_ref().map(|r| rounded(own - of(&r.added_ms)));
@@ -226,6 +231,17 @@ fn through_reflector(
     let result = fleet::run(&fleet, stop)?;
     let delays = result.lines.iter().flat_map(|line| locate_line(line, &result.signal));
     Ok(delays.map(|found| found.delay).collect())
+}
+
+/// Why there is nothing to be measured where nothing of what was said came back: figures of it would look like a very
+/// quick server.
+fn no_echo(all: &ProbeReport, heard: &Continuity) -> Option<String> {
+    match (all.frames, all.added_ms.count, heard.packets) {
+        (0, _, _) => Some("too short: nothing had the time to come back".to_owned()),
+        (_, 0, 0) => Some("no audio came back".to_owned()),
+        (_, 0, packets) => Some(format!("it is no echo: {packets} packets came, none of them ours")),
+        (_, _, _) => None,
+    }
 }
 
 fn distribution(frames: &[Option<FrameDelay>]) -> Histogram {
@@ -414,6 +430,21 @@ mod tests {
 
         assert_eq!((quality.delay_ms, quality.loss_percent, quality.burst_ratio), (100.0, 1.0, 1.0));
         assert_eq!(super::quality(&[]), None);
+    }
+
+    #[test]
+    fn a_far_side_that_is_silent_or_says_something_else_is_no_quick_server() {
+        let heard = |packets| Continuity { packets, ..Continuity::default() };
+        let found = |frames: &[Option<FrameDelay>], packets| no_echo(&report(frames), &heard(packets));
+        let frame = Some(FrameDelay { delay_ms: 1.0, correlation: 1.0 });
+
+        assert_eq!(found(&[None; 50], 0).as_deref(), Some("no audio came back"));
+        assert_eq!(
+            found(&[None; 50], 49).as_deref(),
+            Some("it is no echo: 49 packets came, none of them ours")
+        );
+        assert!(found(&[], 49).is_some());
+        assert_eq!(found(&[None, frame], 2), None);
     }
 
     #[test]
