@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -97,6 +98,33 @@ fn a_capture_of_a_hundred_sipp_calls_is_taken_apart_completely_and_agrees_with_t
     let [call] = &again["calls"].as_array().unwrap()[..] else { panic!("{again}") };
     assert!(call["report"]["sent"]["packets"].as_u64() >= call["packets"].as_u64(), "{call}");
     assert!(call["report"]["received"]["packets"].as_u64() > Some(200), "{call}");
+
+    // All of them meet a bot, faster than they were: each comes to its end, and its bundle replays.
+    let folder = tempfile::tempdir().unwrap();
+    let bot = folder.path().join("listener.yaml");
+    std::fs::write(&bot, BOT).unwrap();
+    let (bot, out) = (bot.to_str().unwrap(), folder.path().join("met"));
+    let began = Instant::now();
+    let met = replay(&file, &["--json", "--bot", bot, "--engine", "none", "-o", out.to_str().unwrap()]);
+    let took = began.elapsed();
+    let ours = calls.iter().map(|call| call["number"].as_u64()).collect::<Vec<_>>();
+    let of_ours = |call: &&Value| ours.contains(&call["number"].as_u64());
+    let all: Vec<&Value> = met["calls"].as_array().unwrap().iter().filter(of_ours).collect();
+    assert_eq!(all.len(), 100, "{met}");
+    let mut lasted = 0.0;
+    for call in &all {
+        let record = &call["report"]["record"];
+        assert!(call["report"]["stopped"].is_null() && record["cause"] == "caller_hung_up", "{call}");
+        assert!(record["media"]["caller"]["received"].as_u64() > Some(200), "{record}");
+        assert_eq!(record["media"]["caller"]["lost"], 0, "{record}");
+        lasted += call["report"]["lasted"]["secs"].as_f64().unwrap();
+    }
+    eprintln!("100 calls of {lasted:.0} s met a bot in {:.1} s", took.as_secs_f64());
+    for number in [ours[0], ours[41], ours[99]] {
+        let bundle = out.join(format!("call-{}.call", number.unwrap()));
+        let again = Command::new(program()).arg("replay").arg(&bundle).output().unwrap();
+        assert_eq!(again.status.code(), Some(0), "{}", String::from_utf8_lossy(&again.stdout));
+    }
 }
 
 #[test]
