@@ -40,8 +40,8 @@ main() {
         measure "$peer" latency --no-reflector
         measure "$peer" jitter --no-reflector --jitter 20
         measure "$peer" load --no-reflector --calls 100
-        measure "$peer" cps
-        measure "$peer" knee --no-reflector --from 100 --most "$most" --precision 10
+        measure "$peer" cps --no-reflector
+        measure "$peer" knee --no-reflector --from 200 --most "$most" --precision 10
         stop_peer
     done
     table "$@"
@@ -171,9 +171,14 @@ answers() {
 measure() {
     local peer=$1 run=$2 bench=$2 code=0
     shift 2
-    [ "$run" != jitter ] || bench=latency
-    say "$peer: offhook bench $bench sip:$user@$sip --seconds $seconds $*"
-    "$offhook" bench "$bench" "sip:$user@$sip" --pid "${media:-${processes[0]}}" --seconds "$seconds" --json "$@" \
+    local each=$seconds
+    case $run in
+        jitter) bench=latency ;;
+        # Many steps: a second less for each.
+        knee) each=$((seconds > 2 ? seconds - 1 : seconds)) ;;
+    esac
+    say "$peer: offhook bench $bench sip:$user@$sip --seconds $each $*"
+    "$offhook" bench "$bench" "sip:$user@$sip" --pid "${media:-${processes[0]}}" --seconds "$each" --json "$@" \
         </dev/null >"$folder/out" 2>"$folder/err" || code=$?
     if [ -s "$folder/out" ]; then
         printf '%s\t%s\t%s\n' "$peer" "$run" "$(cat "$folder/out")" >>"$results"
