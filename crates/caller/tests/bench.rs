@@ -6,6 +6,7 @@ use std::time::Duration;
 use offhook_caller::bench::cps::{self, CpsOptions};
 use offhook_caller::bench::latency::{self, LatencyOptions};
 use offhook_caller::bench::load::{self, LoadOptions, LoadSize};
+use offhook_caller::bench::soak::{self, DriftVerdict, SoakOptions};
 use offhook_caller::bench::{Verdict, json_line, repeat};
 use offhook_caller::call::Stop;
 use offhook_caller::impair::Impairment;
@@ -47,7 +48,13 @@ fn a_bad_line_shows_as_what_it_is() {
     let lost = report.rtp.lost as f64 / report.all.frames as f64;
     assert!((0.01..0.12).contains(&lost), "{}", json_line(&report));
     assert!(report.all.added_ms.p95 > 5.0, "{}", json_line(&report));
-    assert!(report.recovered_after_ms.is_some_and(|after| after < 1000.0), "{}", json_line(&report));
+    // A caller that was late itself says so, and cannot say when the line was clean again.
+    let is_quiet = report.verdict == Verdict::Measured;
+    assert!(
+        !is_quiet || report.recovered_after_ms.is_some_and(|after| after < 1000.0),
+        "{}",
+        json_line(&report)
+    );
 }
 
 #[test]
@@ -116,17 +123,50 @@ fn set_ups_per_second_are_counted() {
 }
 
 #[test]
-fn nobody_there_is_an_error_that_says_so() {
+fn nobody_there_is_an_error_that_says_so_at_once() {
     let _alone = alone();
     let free = std::net::UdpSocket::bind((LOCAL, 0)).unwrap().local_addr().unwrap();
+    let uri = format!("sip:echo@{free}");
     let stop = Stop::default();
-    stop.raise();
-    let mut options = LatencyOptions::to(format!("sip:echo@{free}"));
-    options.reflector = false;
+    let began = std::time::Instant::now();
 
-    let error = latency::run(&options, &stop).unwrap_err().to_string();
+    let latency = latency::run(&LatencyOptions { reflector: false, ..LatencyOptions::to(&uri) }, &stop);
+    let size = LoadSize::Calls(2000);
+    let load = load::run(&LoadOptions { reflector: false, size, ..LoadOptions::to(&uri) }, &stop);
+    let soak = soak::run(&SoakOptions { reflector: false, ..SoakOptions::to(&uri) }, &stop, &mut |_| ());
 
-    assert!(error.starts_with("cannot measure"), "{error}");
+    let expected = format!("cannot measure: {uri}: ");
+    for error in [latency.err(), load.err(), soak.err()] {
+        let error = error.unwrap().to_string();
+        assert!(error.starts_with(&expected) && error.contains("nothing listens at"), "{error}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_soak_takes_calls_down_and_up_again_and_misses_nothing() {
+    let _alone = alone();
+    let reflector = Reflector::start(LOCAL, false).unwrap();
+    let options = SoakOptions {
+        calls: 10,
+        mean_call: Duration::from_secs(2),
+        window: Duration::from_secs(1),
+        measure: Duration::from_secs(4),
+        reflector: false,
+        server_pid: Some(std::process::id()),
+        ..SoakOptions::to(reflector.uri())
+    };
+    let mut seen = 0;
+
+    let report = soak::run(&options, &Stop::default(), &mut |_| seen += 1).unwrap();
+
+    assert_eq!((report.windows.len(), seen, report.failed), (4, 4, 0), "{}", json_line(&report));
+    assert!(report.set_ups >= 10 && report.release_ms.count >= 10, "{}", json_line(&report));
+    assert!(report.windows.iter().all(|window| window.calls > 1.0 && window.server.is_some()));
+    assert_eq!(report.drift, DriftVerdict::TooShort);
+    // A machine that is busy with something else may cut a window short of its last packets.
+    let is_quiet = report.windows.iter().all(|window| !window.spoiled);
+    assert!(!is_quiet || report.loss_percent < 5.0, "{}", json_line(&report));
 }
 
 /// Each test measures: one at a time has the machine.

@@ -137,6 +137,9 @@ pub fn run(options: &CpsOptions, stop: &Stop) -> Result<CpsReport, CallerError> 
         None
     };
     let (server, software, realtime) = in_own_thread(options, target, stop)?;
+    if let Some((cause, _)) = server.failures.first().filter(|_| server.completed == 0) {
+        return Err(CallerError::CannotMeasure(format!("{}: {cause}", options.uri)));
+    }
     let verdict = Verdict::of_floor(&floor(&server, reflector.as_ref(), options.window));
     Ok(CpsReport {
         bench: "cps",

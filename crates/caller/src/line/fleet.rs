@@ -94,6 +94,9 @@ impl FleetResult {
     }
 }
 
+/// How long calls under way are waited for once the run is to end.
+const GIVE_UP_CALLING: Duration = Duration::from_secs(2);
+
 /// How long calls may take to be released before the fleet stops waiting.
 const RELEASE: Duration = Duration::from_secs(5);
 
@@ -109,6 +112,9 @@ pub(crate) fn run(fleet: &Fleet, stop: &Stop) -> Result<FleetResult, CallerError
     }
     let mut running = Running::start(fleet)?;
     running.set_up(fleet, stop)?;
+    if !running.up.contains(&true) {
+        return running.finish();
+    }
     running.stay(fleet.settle, stop)?;
 
     running.tell(|| Command::BeginWindow);
@@ -180,8 +186,21 @@ impl Running {
     fn set_up(&mut self, fleet: &Fleet, stop: &Stop) -> Result<(), CallerError> {
         let ip = fleet.target.local_ip(None)?;
         let (mut begun, mut ended) = (0, 0);
-        while ended < fleet.calls && !(stop.is_raised() && ended == begun) {
-            while begun < fleet.calls && begun - ended < fleet.in_flight.max(1) && !stop.is_raised() {
+        let mut stopped_at: Option<Time> = None;
+        while ended < fleet.calls {
+            // Where the first calls all failed, the others would too, and each may take half a minute to do it.
+            let hopeless = self.failures.len() >= fleet.in_flight.max(1) && !self.up.contains(&true);
+            let stopping = stop.is_raised() || hopeless;
+            if stopping {
+                let since = *stopped_at.get_or_insert_with(clock::now);
+                if ended == begun || clock::now().since(since) > GIVE_UP_CALLING {
+                    self.failures.extend(
+                        hopeless.then(|| format!("{} further calls were not tried", fleet.calls - begun)),
+                    );
+                    break;
+                }
+            }
+            while begun < fleet.calls && begun - ended < fleet.in_flight.max(1) && !stopping {
                 let socket = net::udp(ip, 0)?;
                 let local = socket.local_addr().map_err(CallerError::io("opening an RTP socket"))?;
                 self.sockets[begun] = Some(socket);

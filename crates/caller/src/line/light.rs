@@ -9,6 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use offhook_linux_ffi::report_icmp_errors;
 use offhook_time::Time;
 
 use crate::CallerError;
@@ -113,6 +114,7 @@ impl LightUac {
     pub fn new(target: Target, slots: usize, seed: u64) -> Result<Self, CallerError> {
         let socket = net::udp(target.local_ip(None)?, 8 << 20)?;
         let local = socket.local_addr().map_err(CallerError::io("opening the SIP socket"))?;
+        report_icmp_errors(&socket).map_err(CallerError::io("opening the SIP socket"))?;
         Ok(LightUac {
             socket: Arc::new(socket),
             local,
@@ -177,6 +179,7 @@ impl LightUac {
 
     /// Everything that has arrived, handled. Appends what it meant to `events`.
     pub fn handle_arrivals(&mut self, events: &mut Vec<LightEvent>) {
+        self.handle_refusals(events);
         let Some(mut inbox) = self.inbox.take() else { return };
         let socket = Arc::clone(&self.socket);
         let mut handle = |bytes: &[u8], from: SocketAddr, at: Time| {
@@ -190,6 +193,21 @@ impl LightUac {
         };
         while inbox.receive(&socket, &mut handle) {}
         self.inbox = Some(inbox);
+    }
+
+    /// Where ICMP says that nobody listens, there is no use in waiting 32 seconds.
+    fn handle_refusals(&mut self, events: &mut Vec<LightEvent>) {
+        while let Some(address) = net::next_refused(&self.socket) {
+            if address != self.target.address {
+                continue;
+            }
+            for (slot, call) in self.calls.iter_mut().enumerate() {
+                if matches!(call.state, State::Calling { .. }) {
+                    call.state = State::Free;
+                    events.push(LightEvent::Failed { slot, cause: format!("nothing listens at {address}") });
+                }
+            }
+        }
     }
 
     /// When something has to be sent again.
@@ -470,6 +488,17 @@ mod tests {
         assert_eq!(at, [500, 1500, 3500, 7500, 15_500, 31_500, 32_000]);
         assert_eq!(events, [LightEvent::Failed { slot: 0, cause: "no response".into() }]);
         assert_eq!(uac.retransmissions(), 6);
+    }
+
+    #[test]
+    fn where_nobody_listens_a_call_fails_at_once() {
+        let (far, mut uac) = Far::new();
+        let address = far.socket.local_addr().unwrap();
+        drop(far);
+        uac.invite(3, "", crate::clock::now());
+
+        let cause = format!("nothing listens at {address}");
+        assert_eq!(events(&mut uac), [LightEvent::Failed { slot: 3, cause }]);
     }
 
     #[test]

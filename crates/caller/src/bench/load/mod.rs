@@ -230,6 +230,11 @@ pub fn run(options: &LoadOptions, stop: &Stop) -> Result<LoadReport, CallerError
         }
         LoadSize::Knee(search) => (knee::search(search, &mut |calls| try_out(calls, false))?, Some(search)),
     };
+    if steps.iter().all(|step| step.held == 0) {
+        let why = steps.last().and_then(|step| step.failure.clone());
+        let why = why.unwrap_or_else(|| "it was stopped before any call".to_owned());
+        return Err(CallerError::CannotMeasure(format!("{}: {why}", options.uri)));
+    }
     let own_p99 = decisive(&steps, knee.calls).map_or(0.0, |step| step.own_lateness_ms.p99);
     Ok(LoadReport {
         bench: if search.is_some() { "knee" } else { "load" },
