@@ -134,15 +134,15 @@ impl Bots {
 /// The tests beside a bot file, where there are any: `tea.tests.yaml` beside `tea.yaml`.
 pub fn tests_beside(bot: &Path) -> Option<PathBuf> {
     let stem = bot.file_stem()?.to_str()?;
-    let beside = |ending: &&str| bot.with_file_name(format!("{stem}{TESTS}.{ending}"));
-    ["yaml", "yml"].iter().map(|ending| beside(&ending)).find(|file| file.is_file())
+    let beside = |ending: &str| bot.with_file_name(format!("{stem}{TESTS}.{ending}"));
+    ["yaml", "yml"].iter().map(|ending| beside(ending)).find(|file| file.is_file())
 }
 
 /// The bot file beside a file of tests, where there is one.
 pub fn bot_beside(tests: &Path) -> Option<PathBuf> {
     let stem = tests.file_stem()?.to_str()?.strip_suffix(TESTS)?;
-    let beside = |ending: &&str| tests.with_file_name(format!("{stem}.{ending}"));
-    ["yaml", "yml"].iter().map(|ending| beside(&ending)).find(|file| file.is_file())
+    let beside = |ending: &str| tests.with_file_name(format!("{stem}.{ending}"));
+    ["yaml", "yml"].iter().map(|ending| beside(ending)).find(|file| file.is_file())
 }
 
 /// Reads and checks one bot file.

@@ -72,7 +72,7 @@ fn compare_all(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     for (at, call) in calls.iter_mut().enumerate() {
         call.number = at + 1;
     }
-    let comparison = Comparison::of(&build(), sides.labels(args), calls, not_compared, &rules);
+    let comparison = Comparison::of(build(), sides.labels(args), calls, not_compared, &rules);
     if let Some(file) = &args.html {
         write_html(file, &comparison)?;
     }
