@@ -91,7 +91,7 @@ if (document.body.dataset.kind === "bench") start((app, data) => {
     themeButton()));
   const main = h("main");
   app.append(main);
-  main.append(h("p", { class: "verdict" + (data.verdict.good ? "" : " bad"), role: "status" }, h("span", { "aria-hidden": "true" }, data.verdict.good ? "✓" : "!"), data.verdict.text));
+  main.append(h("p", { class: "verdict " + data.verdict.standing, role: "status" }, h("span", { "aria-hidden": "true" }, data.verdict.standing === "good" ? "✓" : "!"), data.verdict.text));
   if (data.figures.length) main.append(h("div", { class: "cards" }, data.figures.slice(0, 8).map(card)));
   const rest = data.figures.slice(8);
   if (data.plots.length) {

@@ -65,13 +65,26 @@ pub struct BenchPage {
     pub notes: Vec<String>,
 }
 
-/// Whether the figures can be trusted.
+/// Whether the figures can be trusted, and whether they are what they should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// They can.
-    pub good: bool,
-    /// Why, or why not, in a sentence.
+    /// Green, amber or red.
+    pub standing: Standing,
+    /// Why, in a sentence.
     pub text: String,
+}
+
+/// What to think of a run at the first glance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Measured, and nothing to say against it.
+    #[default]
+    Good,
+    /// Measured, and worse than it should be: a limit is broken, the baseline was better.
+    Warning,
+    /// The machine or the caller spoiled the run: the figures say nothing.
+    Bad,
 }
 
 /// Which way is better.
@@ -288,14 +301,19 @@ impl BenchPage {
 }
 
 impl Verdict {
-    /// The figures can be trusted.
+    /// Measured, and nothing to say against it.
     pub fn good(text: impl Into<String>) -> Self {
-        Verdict { good: true, text: text.into() }
+        Verdict { standing: Standing::Good, text: text.into() }
     }
 
-    /// They cannot: the machine or the caller spoiled the run.
+    /// Measured, and worse than it should be.
+    pub fn warning(text: impl Into<String>) -> Self {
+        Verdict { standing: Standing::Warning, text: text.into() }
+    }
+
+    /// The machine or the caller spoiled the run.
     pub fn bad(text: impl Into<String>) -> Self {
-        Verdict { good: false, text: text.into() }
+        Verdict { standing: Standing::Bad, text: text.into() }
     }
 }
 

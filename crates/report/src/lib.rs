@@ -14,6 +14,6 @@ mod page;
 
 pub use bench::{
     Axis, BenchPage, Better, Cell, Column, Distribution, Figure, Histogram, LinePlot, Mark, Plot, Role,
-    Scale, Series, Table, Verdict,
+    Scale, Series, Standing, Table, Verdict,
 };
 pub use compare::{CompareOptions, compare_html};

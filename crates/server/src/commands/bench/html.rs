@@ -63,12 +63,12 @@ fn verdict(found: &impl BenchReport, comparison: Option<&Comparison>) -> report:
         Ending::Spoiled => report::Verdict::bad(format!(
             "Spoiled by the machine or the caller: says nothing about the server. {floor}."
         )),
-        Ending::Broken => report::Verdict::good(format!(
+        Ending::Broken => report::Verdict::warning(format!(
             "Measured, and not kept: {}. {floor}.",
             found.broken().unwrap_or_default()
         )),
         Ending::WorseThanBaseline => {
-            report::Verdict::good(format!("Measured, and worse than the baseline. {floor}."))
+            report::Verdict::warning(format!("Measured, and worse than the baseline. {floor}."))
         }
     }
 }
