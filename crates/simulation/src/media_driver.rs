@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_audio::{AudioChunk, Frame};
-use offhook_call_media::{CallMedia, Input, LegId, MediaCommand, MediaEvent, MediaSettings, Outputs, hide_sent};
+use offhook_call_media::{
+    CallMedia, Input, LegId, MediaCommand, MediaEvent, MediaSettings, Outputs, hide_sent,
+};
 use offhook_engine_api::UtteranceId;
 use offhook_testkit::Line;
 use offhook_time::Time;

@@ -105,7 +105,10 @@ fn a_card_number_is_nowhere_in_the_bundle_of_a_masked_state_and_the_bundle_repla
         spoken += usize::from(number % 2 == 1 && audio.len() > 100);
         judged += bundle.outputs(Half::Media).count();
     }
-    assert!(verified >= CALLS * 2 - 4 && keyed >= 20 && spoken >= 20 && judged > 5_000, "{verified} {keyed} {spoken} {judged}");
+    assert!(
+        verified >= CALLS * 2 - 4 && keyed >= 20 && spoken >= 20 && judged > 5_000,
+        "{verified} {keyed} {spoken} {judged}"
+    );
 }
 
 #[test]

@@ -112,7 +112,8 @@ impl OpenBundle {
                 self.recorder.step(Step { sequence, half, now, payload: &payload })
             }
             Record::MaskedSpeech { sequence, now, utterance, sample_rate, samples, .. } => {
-                let input = RecordedInput::Speech { utterance, sample_rate, samples: vec![0; samples as usize] };
+                let input =
+                    RecordedInput::Speech { utterance, sample_rate, samples: vec![0; samples as usize] };
                 let payload = postcard::to_allocvec(&input).unwrap_or_default();
                 self.expect(half, sequence);
                 self.recorder.step(Step { sequence, half, now, payload: &payload })

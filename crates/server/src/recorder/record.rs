@@ -27,7 +27,14 @@ pub(super) enum Record<'a> {
     /// A step that brings synthesized audio: the `index`-th of the chunk. Its samples are shared, not copied.
     Speech { call: u64, sequence: u64, now: Time, utterance: UtteranceId, index: u32 },
     /// A step that brings synthesized audio of which only the length may be recorded.
-    MaskedSpeech { call: u64, sequence: u64, now: Time, utterance: UtteranceId, sample_rate: u32, samples: u32 },
+    MaskedSpeech {
+        call: u64,
+        sequence: u64,
+        now: Time,
+        utterance: UtteranceId,
+        sample_rate: u32,
+        samples: u32,
+    },
     /// A packet that left, in the turn's moment.
     Sent { call: u64, leg: LegId, rtcp: bool, to: SocketAddr, bytes: &'a [u8] },
     /// An output of step `sequence` of the half whose source this is, kept whole or as its hash.
