@@ -29,6 +29,7 @@ impl Tape {
         self.note(written);
     }
 
+    /// What the media half made of masked sound.
     pub fn judged(&mut self, judgement: &[u8]) {
         let written = self.recorder.judged(judgement);
         self.note(written);
