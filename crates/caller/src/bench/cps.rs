@@ -164,15 +164,25 @@ const HEADROOM: f64 = 1.5;
 /// Set-up times of a saturated reflector say nothing about the machine; its median does. The caller's own limit is the
 /// rate that it reaches against the reflector.
 fn floor(server: &CpsFigures, reflector: Option<&CpsFigures>, window: usize) -> Vec<FloorCheck> {
-    let Some(reflector) = reflector else { return Vec::new() };
+    // The answers of all calls in flight may come at once, and are read one after the other.
+    let lag = FloorCheck {
+        name: "own_lag_p99_ms",
+        value: server.own_lag_ms.p99,
+        limit: rounded(2.0f64.max(0.1 * window as f64)),
+    };
+    let Some(reflector) = reflector else { return vec![lag] };
     let set_up = FloorCheck {
         name: "reflector_set_up_p50_ms_per_call_in_flight",
         value: rounded(reflector.set_up_ms.p50 / window.max(1) as f64),
         limit: super::REFLECTOR_LIMIT_MS,
     };
     let share = rounded(server.per_second / reflector.per_second.max(1.0));
-    [set_up, FloorCheck { name: "rate_of_reflectors_rate", value: share, limit: rounded(1.0 / HEADROOM) }]
-        .into()
+    [
+        lag,
+        set_up,
+        FloorCheck { name: "rate_of_reflectors_rate", value: share, limit: rounded(1.0 / HEADROOM) },
+    ]
+    .into()
 }
 
 impl BenchReport for CpsReport {
@@ -396,5 +406,25 @@ impl Tally {
                 .map(|cost| rounded(cost.cpu_ms / completed as f64)),
             cost: self.cost,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_that_could_not_do_much_more_than_the_server_spoils_the_run() {
+        let figures = |per_second| CpsFigures { per_second, ..CpsFigures::default() };
+        let verdict =
+            |server, reflector| Verdict::of_floor(&floor(&figures(server), Some(&figures(reflector)), 16));
+
+        assert_eq!(verdict(3_000.0, 30_000.0), Verdict::Measured);
+        assert_eq!(verdict(21_000.0, 30_000.0), Verdict::MachineTooNoisy);
+        let mut slow = figures(3_000.0);
+        slow.own_lag_ms.p99 = 2.5;
+        assert_eq!(Verdict::of_floor(&floor(&slow, None, 16)), Verdict::MachineTooNoisy);
+        // Fifty in flight may be answered at once: the last of them lies a little longer.
+        assert_eq!(Verdict::of_floor(&floor(&slow, None, 50)), Verdict::Measured);
     }
 }
