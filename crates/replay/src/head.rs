@@ -14,7 +14,7 @@ use offhook_time::{Seed, Time, WallClock};
 use serde::{Deserialize, Serialize};
 
 /// The head that this build writes. Later ones are refused.
-pub const HEAD_VERSION: u32 = 1;
+pub const HEAD_VERSION: u32 = 2;
 
 /// Its name in [`Meta::more`].
 const KEY: &str = "head";
@@ -120,6 +120,11 @@ pub enum HeadError {
         "the call was recorded by a later offhook (head version {0}, this build knows {HEAD_VERSION}): replay it with that one"
     )]
     Newer(u64),
+    /// Written by an earlier build, whose inputs and outputs were encoded otherwise.
+    #[error(
+        "the call was recorded by an earlier offhook (head version {0}, this build knows {HEAD_VERSION}): it can be shown and heard here, and replayed with that build"
+    )]
+    Older(u64),
     /// Something is missing from it, or cannot be read.
     #[error("what the call was run with cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
@@ -271,6 +276,7 @@ impl CallHead {
         // A later version may have other fields, so its number is looked at alone first.
         match head.get("version").and_then(serde_json::Value::as_u64) {
             Some(version) if version > u64::from(HEAD_VERSION) => Err(HeadError::Newer(version)),
+            Some(version) if version < u64::from(HEAD_VERSION) => Err(HeadError::Older(version)),
             Some(_) | None => Ok(CallHead::deserialize(head)?),
         }
     }
@@ -366,15 +372,18 @@ mod tests {
     #[test]
     fn a_later_head_is_named_and_so_is_what_a_head_lacks() {
         let mut later = meta(Role::Echo);
-        later.more.get_mut(KEY).unwrap()["version"] = 2.into();
+        later.more.get_mut(KEY).unwrap()["version"] = (HEAD_VERSION + 1).into();
+        let mut earlier = meta(Role::Echo);
+        earlier.more.get_mut(KEY).unwrap()["version"] = 1.into();
         let mut lacking = meta(Role::Echo);
         lacking.more.get_mut(KEY).unwrap()["control"].as_object_mut().unwrap().remove("limits");
         let mut absent = meta(Role::Echo);
         absent.more.clear();
 
-        let told = [later, lacking, absent].map(|meta| CallHead::from_meta(&meta).unwrap_err().to_string());
+        let told = [later, lacking, absent, earlier].map(|meta| CallHead::from_meta(&meta).unwrap_err().to_string());
 
-        assert!(told[0].contains("head version 2"), "{}", told[0]);
+        assert!(told[0].contains("by a later offhook"), "{}", told[0]);
+        assert!(told[3].contains("by an earlier offhook (head version 1"), "{}", told[3]);
         assert!(told[1].contains("missing field `limits`"), "{}", told[1]);
         assert!(told[2].contains("can be shown, not replayed"), "{}", told[2]);
     }
