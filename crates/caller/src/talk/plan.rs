@@ -81,15 +81,15 @@ impl IntoPrompt {
         patience: Duration,
     ) -> Plan {
         let speech = Speech { name: name.to_owned(), samples: Arc::clone(samples) };
-        IntoPrompt::new(Some((moment, speech)), listen, patience)
+        IntoPrompt::plan(Some((moment, speech)), listen, patience)
     }
 
     /// Says nothing: learns when the prompt talks.
     pub fn only_listen(over_for: Duration, patience: Duration) -> Plan {
-        IntoPrompt::new(None, over_for, patience)
+        IntoPrompt::plan(None, over_for, patience)
     }
 
-    fn new(speech: Option<(Duration, Speech)>, listen: Duration, patience: Duration) -> Plan {
+    fn plan(speech: Option<(Duration, Speech)>, listen: Duration, patience: Duration) -> Plan {
         let state = State::Waiting { since: Time::ZERO };
         Plan::IntoPrompt(IntoPrompt { speech, listen, patience, state })
     }
