@@ -246,11 +246,14 @@ fn a_call_becomes_a_test_beside_the_bot_file_that_passes_and_fails_after_a_chang
             "{out}"
         );
     }
+    folder.file("offhook.toml", b"version = 1\n[bots]\nfolder = \"bots\"\n");
+    let (serves, _, err) = folder.offhook(&["config", "check", "offhook.toml"]);
     let (passes, out, _) = folder.offhook(&["bot", "test", "bots/after-sales.yaml"]);
     let (again, _, twice) = folder.offhook(&["replay", "calls/three.call", "--to-test", "-o", tests]);
     folder.file("bots/after-sales.yaml", BOT.replace("Is that right?", "Is this right?").as_bytes());
     let (fails, failed, _) = folder.offhook(&["bot", "test", "bots/after-sales.yaml"]);
 
+    assert_eq!(serves, 0, "tests in the folder of bots are no bot: {err}");
     assert_eq!((passes, played(&out)), (0, own + 2), "{out}");
     assert!(out.contains("ok    call voice-1\n") && out.contains("ok    call keys-3\n"), "{out}");
     assert_eq!(again, 2);

@@ -134,6 +134,7 @@ fn another_prompt_is_shown_word_by_word_and_what_was_not_reached_is_no_change() 
     assert!(call.b.unfinished.as_ref().unwrap().contains("no audio"));
     let words = &call.words;
     assert!(words.removed <= 2 && words.a == words.same + words.replaced + words.removed, "{words:?}");
+    assert_eq!(comparison.totals.b.outcomes, [("not known".to_owned(), 1)].into());
     let [outcome, unfinished, cause] = &comparison.rules[..] else { panic!() };
     assert!(outcome.fired && outcome.calls[0].why.starts_with("not known: "), "{outcome:?}");
     assert!(unfinished.fired && !cause.fired);

@@ -384,9 +384,9 @@ pub struct SideTotals {
     pub transfers: u64,
     /// Transfers that failed.
     pub transfers_failed: u64,
-    /// Calls by what they were good for; `none` where the bot says nothing of it. Unfinished calls are not counted.
+    /// Calls by what they were good for; `none` where the bot says nothing of it, `not known` where it is unfinished.
     pub outcomes: BTreeMap<String, u64>,
-    /// Calls by why they ended. Unfinished calls are not counted.
+    /// Calls by why they ended; `not known` where one is unfinished.
     pub causes: BTreeMap<String, u64>,
     /// What was used. `None` for what not every bundle holds.
     pub costs: Costs,

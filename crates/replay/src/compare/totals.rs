@@ -121,13 +121,13 @@ fn side(calls: &[CallComparison], side: Side) -> SideTotals {
         let failed = side.transfers.iter().filter(|transfer| transfer.failure.is_some()).count();
         totals.transfers += (side.transfers.len() - failed) as u64;
         totals.transfers_failed += failed as u64;
-        if side.unfinished.is_none() {
-            let count = |counts: &mut BTreeMap<String, u64>, word: &Option<String>| {
-                *counts.entry(word.clone().unwrap_or_else(|| "none".to_owned())).or_default() += 1;
-            };
-            count(&mut totals.outcomes, &side.outcome);
-            count(&mut totals.causes, &side.cause);
-        }
+        let unknown = side.unfinished.as_ref().map(|_| "not known");
+        let count = |counts: &mut BTreeMap<String, u64>, word: &Option<String>| {
+            let word = unknown.or(word.as_deref()).unwrap_or("none");
+            *counts.entry(word.to_owned()).or_default() += 1;
+        };
+        count(&mut totals.outcomes, &side.outcome);
+        count(&mut totals.causes, &side.cause);
         totals.costs.add(&side.costs);
     }
     totals
