@@ -41,6 +41,9 @@ const OUR_RTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 
 const THEIR_SIP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 5080);
 const THEIR_RTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 30_000);
 
+/// In the place of what a masked state must not tell.
+pub(crate) const MASKED: &str = "(masked)";
+
 /// The clock of a call begins a second before the call does.
 pub const BEGINS: Time = Time::from_millis(1_000);
 

@@ -25,7 +25,7 @@ use super::caller::Line as PhoneLine;
 use super::floor::Floor;
 use super::tape::Tape;
 use super::telephone::Telephone;
-use super::{BEGINS, Caller, Ear, EncounterReport, Met, OUR_SIP, Setup, THEIR_RTP, THEIR_SIP};
+use super::{BEGINS, Caller, Ear, EncounterReport, MASKED, Met, OUR_SIP, Setup, THEIR_RTP, THEIR_SIP};
 use crate::CallHead;
 use crate::surroundings::{
     Act, Answered, Asked, Heard, Line, Surroundings, Who, outcome_words, result_words,
@@ -324,7 +324,8 @@ impl<'a, 't> Stage<'a, 't> {
         let heard = Heard { grammar: &self.grammar, frames: &frames, said: said.as_deref() };
         let answer = self.around.recognize(&heard);
         let seconds = frames.len() as f64 / 50.0;
-        let what = format!("{seconds:.1} s of audio: {}", result_words(&answer.what));
+        let words = if self.media.is_masked() { MASKED.to_owned() } else { result_words(&answer.what) };
+        let what = format!("{seconds:.1} s of audio: {words}");
         self.note_answer(Asked::Recognizer, what, answer.by, answer.took, now);
         self.at(now + answer.took, Due::Control(Box::new(Input::Recognizer(answer.what))));
     }
@@ -440,7 +441,9 @@ impl<'a, 't> Stage<'a, 't> {
         let act = talker.turn(&self.lines);
         let by = talker.name();
         self.mind.waits_until = None;
+        let is_masked = self.media.is_masked();
         let what = match &act {
+            Act::Say(_) | Act::Press(_) if is_masked => MASKED.to_owned(),
             Act::Say(text) => format!("says \"{text}\""),
             Act::Press(keys) => format!("presses {keys}"),
             Act::Wait(time) => format!("waits {:.1} s", time.as_secs_f64()),
@@ -453,7 +456,8 @@ impl<'a, 't> Stage<'a, 't> {
                 if let Some(mouth) = &mut self.line.mouth {
                     mouth.say(&samples);
                 }
-                self.line(Who::Caller, text.clone(), now);
+                let told = if is_masked { MASKED.to_owned() } else { text.clone() };
+                self.line(Who::Caller, told, now);
                 self.mind.said.push(text);
                 self.begin_to_wait(samples.len() as u64 * 125);
             }
@@ -462,7 +466,7 @@ impl<'a, 't> Stage<'a, 't> {
                     mouth.press(&keys);
                 }
                 let millis = keys.len() as u64 * 200;
-                self.line(Who::Keys, keys, now);
+                self.line(Who::Keys, if is_masked { MASKED.to_owned() } else { keys }, now);
                 self.begin_to_wait(millis * 1_000);
             }
             Act::Wait(time) => self.mind.waits_until = Some(now + time),

@@ -63,7 +63,9 @@ impl Stage<'_> {
             let Some(next) = next else { break };
             steps += 1;
             let is_ending = self.control.cause().is_some();
-            if self.media.is_masked() || masked_from.is_some_and(|at| next >= at) {
+            // Another caller says anew what was masked.
+            let is_masked = self.media.is_masked() || masked_from.is_some_and(|at| next >= at);
+            if is_masked && !self.live.has_caller() {
                 let seconds = since(self.now.max(next), self.opened_at).as_secs_f64();
                 self.stop(format!("{seconds:.2} s: {MASKED}"));
                 break;

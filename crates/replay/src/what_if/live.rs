@@ -20,9 +20,9 @@ use offhook_time::Time;
 use super::leave::Due;
 use super::script::Told;
 use super::stage::Stage;
-use crate::encounter::Ear;
 use crate::encounter::floor::Floor;
 use crate::encounter::mouth::{BEAT, Mouth, PACKET};
+use crate::encounter::{Ear, MASKED};
 use crate::report::since;
 use crate::surroundings::{
     Act, Answered, Asked, Heard, Line, Surroundings, Talker, Who, outcome_words, result_words,
@@ -163,6 +163,14 @@ impl Outputs for Overhearing<'_> {
         self.collected.rtp(leg, to, packet);
     }
 
+    fn masked_rtp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
+        self.collected.masked_rtp(leg, to, packet);
+    }
+
+    fn judged(&mut self, judgement: &[u8]) {
+        self.collected.judged(judgement);
+    }
+
     fn rtcp(&mut self, leg: LegId, to: SocketAddr, packet: &[u8]) {
         self.collected.rtcp(leg, to, packet);
     }
@@ -253,7 +261,8 @@ impl Stage<'_> {
         let frames = std::mem::take(utterance);
         let answer = around.recognize(&Heard { grammar, frames: &frames, said: said.as_deref() });
         let seconds = frames.len() as f64 / 50.0;
-        let what = format!("{seconds:.1} s of audio: {}", result_words(&answer.what));
+        let words = if self.media.is_masked() { MASKED.to_owned() } else { result_words(&answer.what) };
+        let what = format!("{seconds:.1} s of audio: {words}");
         self.live.answered(at, Asked::Recognizer, what, answer.by, answer.took);
         let told = Told::Control(Box::new(Input::Recognizer(answer.what)));
         self.at(self.now + answer.took, Due::Told(told));
@@ -336,7 +345,9 @@ impl Stage<'_> {
         let act = caller.turn(lines);
         let by = caller.name();
         let pause;
+        let is_masked = self.media.is_masked();
         let what = match &act {
+            Act::Say(_) | Act::Press(_) if is_masked => MASKED.to_owned(),
             Act::Say(text) => format!("says \"{text}\""),
             Act::Press(keys) => format!("presses {keys}"),
             Act::Wait(time) => format!("waits {:.1} s", time.as_secs_f64()),
@@ -353,12 +364,20 @@ impl Stage<'_> {
                 pause = Duration::from_millis((samples.len() / PACKET) as u64 * 20);
                 place.mouth.say(&samples);
                 place.said = vec![text.clone()];
-                lines.push(Line { at, who: Who::Caller, text });
+                lines.push(Line {
+                    at,
+                    who: Who::Caller,
+                    text: if is_masked { MASKED.to_owned() } else { text },
+                });
             }
             Act::Press(keys) => {
                 pause = Duration::from_millis(200 * keys.len() as u64);
                 place.mouth.press(&keys);
-                lines.push(Line { at, who: Who::Keys, text: keys });
+                lines.push(Line {
+                    at,
+                    who: Who::Keys,
+                    text: if is_masked { MASKED.to_owned() } else { keys },
+                });
             }
             Act::Wait(time) => {
                 place.waits_until = Some(now + time);

@@ -37,7 +37,7 @@ fn with(around: &mut dyn Surroundings, changes: &Changes) -> PlayReport {
     play_with(&recorded(), changes, Beyond::Stop, helpers).unwrap()
 }
 
-fn by<'a>(report: &'a PlayReport, asked: Asked) -> Vec<&'a str> {
+fn by(report: &PlayReport, asked: Asked) -> Vec<&str> {
     report.answered.iter().filter(|one| one.asked == asked).map(|one| one.by.as_str()).collect()
 }
 

@@ -112,3 +112,23 @@ fn the_same_call_twice_is_the_same_byte_for_byte() {
     assert_eq!(one.report, other.report);
     assert!(one.bundle == other.bundle);
 }
+
+#[test]
+fn what_a_masked_state_is_told_stands_neither_in_the_report_nor_in_the_bundle() {
+    const CARD: &str = "four one one one two two two two";
+    let yaml = "bot: pay\nstart: ask\nslots: { card: { digits: 8, masked: true } }\nstates:\n  \
+                ask: { say: Your card number please., listen: { slot: card, filled: done } }\n  \
+                done: { say: Thank you. Goodbye., hang_up: true }\n";
+    let bot = offhook_conversation::Bot::parse(yaml, "pay.yaml").unwrap();
+    let mut reader = Reader(VecDeque::from([say(CARD)]));
+
+    let Met { report, bundle } = meet(setup(bot), Caller::Talks(&mut reader), &mut Around::new()).unwrap();
+
+    assert_eq!(report.record.cause, Some(EndCause::BotHungUp), "{report:#?}");
+    let told = format!("{report:?}");
+    assert!(!told.contains(CARD) && !told.contains("41112222"), "{told}");
+    assert!(told.contains("(masked)"), "{told}");
+    let contains = |what: &str| bundle.windows(what.len()).any(|part| part == what.as_bytes());
+    assert!(!contains(CARD) && !contains("41112222"));
+    replays(&bundle);
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use offhook_audio::AudioChunk;
-use offhook_call_control::SpeakRequest;
+use offhook_call_control::{SpeakRequest, SpeechContent};
 use offhook_conversation::{Bot, ToolAnswer, ToolCall, ToolFailure};
 use offhook_engine_api::{EngineError, RecognizerEvent};
 use offhook_engines::host::HostStatus;
@@ -196,8 +196,13 @@ impl Surroundings for Around {
     }
 
     fn speak(&mut self, request: &SpeakRequest) -> Answer<Result<Vec<AudioChunk>, EngineError>> {
+        // What is masked is said and stands nowhere.
+        let content = match request.secret.reveal() {
+            Some(text) => SpeechContent::Text(text.clone()),
+            None => request.content.clone(),
+        };
         if !self.speaks {
-            let what = Ok(modelled::speech(&request.content));
+            let what = Ok(modelled::speech(&content));
             return Answer { what, took: self.delay.of(Duration::ZERO), by: "the modelled voice".to_owned() };
         }
         let mut voice = request.voice.clone();
@@ -205,7 +210,7 @@ impl Surroundings for Around {
             let language = voice.language.split('-').next().unwrap_or_default();
             voice.name = self.voices.get(language).cloned().unwrap_or_default();
         }
-        let (what, by, really) = self.speaking.speak(&self.engines, &voice, &request.content);
+        let (what, by, really) = self.speaking.speak(&self.engines, &voice, &content);
         Answer { what, took: self.delay.of(really), by }
     }
 
