@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::CallerError;
 use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
+use crate::bench::over_time::{DelayWindow, over_time};
 use crate::bench::page::{Page, Table, number};
-use crate::bench::plot::Plot;
+use crate::bench::plot::{self, Plot, Whose};
 use crate::bench::{Verdict, floor_of, page};
 use crate::call::Stop;
 use crate::g711::Law;
@@ -111,6 +112,8 @@ pub struct LatencyReport {
     pub distribution: Histogram,
     /// The same of the reflector.
     pub reflector_distribution: Option<Histogram>,
+    /// How the added round trip went on, all calls together.
+    pub over_time: Vec<DelayWindow>,
     /// What a listener at the end of the echoed path would say, as if all of it, there and back, were one way.
     pub quality: Option<MosEstimate>,
     /// How bad the line was made.
@@ -179,6 +182,9 @@ pub fn run(options: &LatencyOptions, stop: &Stop) -> Result<LatencyReport, Calle
         less_reflector_p99_ms: less(all.added_ms.p99, |summary| summary.p99),
         distribution: distribution(&frames),
         reflector_distribution: floor.as_deref().map(distribution),
+        over_time: over_time(
+            delays.iter().flatten().filter_map(|found| Some((found.left, found.delay?.delay_ms))),
+        ),
         quality: quality(&delays),
         impairment: options.impairment,
         impaired: result.impaired(),
@@ -319,7 +325,22 @@ impl BenchReport for LatencyReport {
 
     fn plots(&self) -> Vec<Plot> {
         let reflector = self.reflector_distribution.as_ref();
-        vec![Plot::milliseconds("added round trip", &self.distribution, reflector)]
+        let line = |name: &str, whose, of: fn(&DelayWindow) -> f64| {
+            plot::Line::of(name, whose, self.over_time.iter().map(|window| (window.at_s, of(window))))
+        };
+        vec![
+            Plot::milliseconds("added round trip", &self.distribution, reflector),
+            Plot::Lines {
+                title: "added round trip over time",
+                x: ("time", "s"),
+                y: ("added round trip", "ms"),
+                series: vec![
+                    line("median of each moment", Whose::Server, |window| window.p50_ms),
+                    line("latest of it", Whose::Other, |window| window.max_ms),
+                ],
+                marks: Vec::new(),
+            },
+        ]
     }
 
     fn page(&self) -> Page {

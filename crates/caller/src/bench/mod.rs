@@ -12,6 +12,7 @@ pub mod frame;
 pub mod knee;
 pub mod latency;
 pub mod load;
+pub mod over_time;
 pub mod page;
 pub mod plot;
 mod prompt;
