@@ -28,6 +28,9 @@ function logTicks(min, max, most) {
   return ticks.length > most ? ticks.filter((_, at) => at % Math.ceil(ticks.length / most) === 0) : ticks;
 }
 
+/** A number without zeros that say nothing: ticks stand in a row. */
+const short = (value) => number(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+
 /** Where values lie on an axis of `from`…`to` pixels. */
 function scaleOf(axis, values, from, to) {
   const positive = axis.scale === "logarithmic";
@@ -100,11 +103,11 @@ function plot(spec) {
 
     for (const tick of y.ticks(5)) {
       picture.append(svg("path", { class: "grid", d: `M${LEFT} ${y.at(tick).toFixed(1)}H${width - RIGHT}` }),
-        svg("text", { x: LEFT - 8, y: y.at(tick) + 4, "text-anchor": "end", class: "tick" }, number(tick)));
+        svg("text", { x: LEFT - 8, y: y.at(tick) + 4, "text-anchor": "end", class: "tick" }, short(tick)));
     }
     let last = -Infinity;
     for (const tick of spec.x.ticks || x.ticks(Math.max(3, Math.floor(width / 90)))) {
-      const at = x.at(tick), words = spec.x.tick ? spec.x.tick(tick) : number(tick);
+      const at = x.at(tick), words = spec.x.tick ? spec.x.tick(tick) : short(tick);
       if (at < LEFT - 1 || at > width - RIGHT + 1) continue;
       picture.append(svg("path", { class: "grid", d: `M${at.toFixed(1)} ${TOP}V${height - BOTTOM + 4}` }));
       if (at - last < 8 + words.length * 7) continue;
