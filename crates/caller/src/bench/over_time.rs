@@ -30,7 +30,7 @@ pub struct DelayWindow {
 /// stretch in which nothing came back is left out.
 pub fn over_time(frames: impl IntoIterator<Item = (Time, f64)>) -> Vec<DelayWindow> {
     let mut frames: Vec<(Time, f64)> = frames.into_iter().collect();
-    frames.sort_by(|one, other| one.0.cmp(&other.0));
+    frames.sort_by_key(|frame| frame.0);
     let (Some((first, _)), Some((last, _))) = (frames.first().copied(), frames.last().copied()) else {
         return Vec::new();
     };
