@@ -41,7 +41,7 @@ impl SideOfCall {
     /// # Errors
     /// Its sound must be made again, and the bundle does not say what the call was run with.
     pub fn recorded(bundle: &Bundle, with_sound: bool) -> Result<SideOfCall, HeadError> {
-        let opened_at = CallHead::from_meta(&bundle.meta).map_or(Time::ZERO, |head| head.opened_at);
+        let opened_at = opened_at(bundle);
         let (mut facts, mut tally, mut has_requests) = (Vec::new(), Tally::default(), false);
         for output in bundle.outputs(Half::Control) {
             let OutputBody::Whole(bytes) = &output.body else { continue };
@@ -69,7 +69,7 @@ impl SideOfCall {
 
     /// The call as it was played again, with what else is to be known of that; with its sound where that is wanted.
     pub fn played(bundle: &Bundle, report: &PlayReport, notes: Vec<String>, with_sound: bool) -> SideOfCall {
-        let opened_at = CallHead::from_meta(&bundle.meta).map_or(Time::ZERO, |head| head.opened_at);
+        let opened_at = opened_at(bundle);
         let mut told = SideOfCall::told(&report.facts, bundle, opened_at);
         let side = &mut told.side;
         report.tally.fill(&mut side.costs);
@@ -269,6 +269,15 @@ impl Tally {
         costs.synthesized_characters = Some(self.characters);
         costs.recognizer_seconds = Some(self.heard.as_millis() as f64 / 1000.0);
     }
+}
+
+/// The beginning of the call: of a bundle whose head this build cannot read, its first step.
+fn opened_at(bundle: &Bundle) -> Time {
+    let first_step = || {
+        let steps = [Half::Media, Half::Control].into_iter().flat_map(|half| bundle.steps(half).next());
+        steps.map(|step| step.head.now).min().unwrap_or(Time::ZERO)
+    };
+    CallHead::from_meta(&bundle.meta).map_or_else(|_| first_step(), |head| head.opened_at)
 }
 
 fn caller(bundle: &Bundle, opened_at: Time) -> Levels {

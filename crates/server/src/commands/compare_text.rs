@@ -27,7 +27,7 @@ pub(super) fn print_text(comparison: &Comparison, html: Option<&Path>) {
     let Comparison { a, b, totals, calls, not_compared, .. } = comparison;
     print(format_args!("{} calls: a = {}, b = {}", totals.calls, a.label, b.label));
     print_counts(totals);
-    print(format_args!("\n{:24} {:>30} {:>30}", "", "a", "b"));
+    print(format_args!("\n{:32} {:>28} {:>28}", "", "a", "b"));
     print_sides(&totals.a, &totals.b);
     let changed: Vec<&CallComparison> =
         calls.iter().filter(|call| call.is_changed() || call.b.unfinished.is_some()).collect();
@@ -82,7 +82,7 @@ fn print_counts(totals: &Totals) {
 
 fn print_sides(a: &SideTotals, b: &SideTotals) {
     print("milliseconds: p50 / p95 / p99 / max");
-    let row = |name: &str, a: String, b: String| print(format_args!("  {name:22} {a:>30} {b:>30}"));
+    let row = |name: &str, a: String, b: String| print(format_args!("  {name:30} {a:>28} {b:>28}"));
     row("turn", spread(&a.turn), spread(&b.turn));
     let names: Vec<&str> = {
         let mut seen = BTreeSet::new();
