@@ -2,8 +2,10 @@
 //!
 //! Owns what the bytes of a bundle mean: [`CallHead`] (what both halves were made of), [`EncodedOutput`] and
 //! [`Recorder`] (steps, packets and outputs on their way into a [`Writer`](offhook_journal::bundle::Writer)), [`verify`]
-//! (whether the call does the same again) and [`play`] (what else it might have done). It must not know sockets,
-//! clocks, threads or files: bundles come as [`Bundle`](offhook_journal::bundle::Bundle)s.
+//! (whether the call does the same again) and [`play`] (what else it might have done); and what others recorded:
+//! [`foreign`] takes captures apart, [`encounter`] lets their callers meet a bot. Engines are [`Surroundings`], asked in
+//! virtual time. It must not know sockets, clocks, threads or files: bundles come as
+//! [`Bundle`](offhook_journal::bundle::Bundle)s.
 
 mod changes;
 pub mod compare;

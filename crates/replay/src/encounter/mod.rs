@@ -3,7 +3,7 @@
 //! [`meet`] runs the same two halves as a live call, an endpoint of ours and a telephone that speaks SIP and RTP with
 //! them, in one thread and without waiting: a captured or recorded caller ([`Caller::Recorded`]) whose packets keep
 //! their moments, or one whose words are text ([`Caller::Talks`]). Engines and business systems are
-//! [`Surroundings`](crate::Surroundings): the time of the call stands still while they answer. What comes out is a
+//! [`Surroundings`]: the time of the call stands still while they answer. What comes out is a
 //! report and a bundle like any other.
 
 mod caller;
