@@ -9,6 +9,7 @@
 mod api;
 mod application;
 mod bench_lab;
+mod bench_others;
 mod bench_speech;
 mod bundles;
 mod captures;
