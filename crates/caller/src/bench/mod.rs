@@ -1,7 +1,7 @@
 //! `offhook bench`: latency, load and call set-ups per second, each beside a bare reflector in the same run.
 //!
 //! A noisy machine is told apart from a slow server by [`Verdict`]; see [`latency`], [`load`] and [`cps`]; [`soak`] looks for
-//! what grows over hours.
+//! what grows over hours. [`turns`] and [`bargein`] speak, and go by what they hear alone.
 //! [`repeat`] says what of several runs is luck. What all have in common stands in [`frame`]: a new bench implements
 //! [`frame::BenchReport`] and has text, JSON, comparison and exit code.
 
