@@ -58,9 +58,17 @@ fn a_bundle_is_listed_shown_and_verified() {
     assert_eq!((listed, shown, rungs, verified), (0, 0, 0, 0));
     assert!(list.contains("complete") && list.contains("bot_hung_up"), "{list}");
     let parts = ["trace     ", "caller: no thank you", "turn_completed: ", "tool_finished status=200"];
-    for part in parts.into_iter().chain(["KB for each minute"]) {
+    for part in parts.into_iter().chain(["KB for each minute", "RTP streams", "PCMA"]) {
         assert!(show.contains(part), "{part}: {show}");
     }
+    let (_, told, _) = offhook(&["bundle", "show", "--json"], &file);
+    let wire = &json(&told)["wire"];
+    assert_eq!(wire["sip_calls"].as_array().map(Vec::len), Some(1), "{wire}");
+    // Our first packets go where its description says, the others to where its packets come from.
+    let senders: Vec<&str> =
+        wire["streams"].as_array().unwrap().iter().filter_map(|stream| stream["sender"].as_str()).collect();
+    assert_eq!(senders, ["caller", "callee", "callee"], "{wire}");
+    assert!(wire["streams"][0]["statistics"]["packets"].as_u64() > Some(500), "{wire}");
     let methods: Vec<&str> = ladder.lines().map(|line| line.split("offhook  ").nth(1).unwrap()).collect();
     assert!(
         methods[0].starts_with("INVITE sip:bot@") && methods[0].ends_with("[application/sdp]"),

@@ -29,7 +29,7 @@ pub struct StreamStatistics {
     pub restarts: u64,
     /// Interarrival jitter at the end (RFC 3550 §6.4.1), in milliseconds.
     pub jitter_ms: f64,
-    /// Its mean over all packets.
+    /// Its mean over all packets of audio but the first.
     pub mean_jitter_ms: f64,
     /// Its highest value.
     pub worst_jitter_ms: f64,
@@ -99,9 +99,8 @@ pub(super) fn measure(
                 Place::New { stretch: statistics.restarts, extended }
             }
         };
-        if place != Place::Duplicate
-            && let Some(clock) = clock_of(packet.header.payload_type.number())
-        {
+        // In the order of arrival, so repetitions count too.
+        if let Some(clock) = clock_of(packet.header.payload_type.number()) {
             jitter.push(packet.unix_ns, packet.header.timestamp, clock);
         }
         places.push(place);
@@ -149,8 +148,8 @@ impl Jitter {
             let difference = apart - timestamp.since(sent) as f64 / f64::from(clock);
             self.value += (difference.abs() - self.value) / 16.0;
             self.worst = self.worst.max(self.value);
+            self.sum += self.value;
+            self.count += 1;
         }
-        self.sum += self.value;
-        self.count += 1;
     }
 }

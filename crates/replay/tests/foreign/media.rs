@@ -57,6 +57,28 @@ fn jitter_is_that_of_rfc_3550() {
     assert!((figures.jitter_ms - expected).abs() < 0.01, "{figures:?}");
     assert_eq!(figures.worst_jitter_ms, figures.jitter_ms);
     assert_eq!((figures.lost, figures.reordered), (0, 0));
+    let mean = (1..200).map(|n| 8.0 * (1.0 - (15.0_f64 / 16.0).powi(n))).sum::<f64>() / 199.0;
+    assert!((figures.mean_jitter_ms - mean).abs() < 0.01, "{mean}: {figures:?}");
+}
+
+#[test]
+fn a_packet_that_comes_again_counts_in_the_jitter_and_a_key_does_not() {
+    let mut packets: Vec<_> = (0..10).map(|n| (u64::from(n) * 20, rtp(0, n, 9, &tone(n)))).collect();
+    for (at, end) in [(200, 0), (220, 0), (240, 0x80)] {
+        packets.push((at, rtp_at(101, (at / 20) as u16, 1600, 9, &[5, end | 10, 1, 64])));
+    }
+    packets.extend((13..20).map(|n| (u64::from(n) * 20, rtp(0, n, 9, &tone(n)))));
+    // 16 ms after the last packet, whose timestamp it has: a sixteenth of that.
+    let mut again = packets.clone();
+    again.push((396, rtp(0, 19, 9, &tone(19))));
+
+    let [once, twice] = [packets, again].map(|packets| {
+        let taken = call_with(&packets).take_apart();
+        taken.calls[0].caller.streams[0].statistics.clone()
+    });
+
+    assert_eq!((once.packets, once.lost, once.worst_jitter_ms), (20, 0, 0.0), "{once:?}");
+    assert_eq!((twice.duplicates, twice.lost, twice.jitter_ms), (1, 0, 1.0), "{twice:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use offhook_sip_proto::message::{Limits, Message};
 use offhook_time::{Half, Time};
 use serde::Serialize;
 
-use super::{bundle_file, bundle_wav};
+use super::{bundle_file, bundle_streams, bundle_wav};
 use crate::cli::{BundleCommand, BundleFileArgs};
 
 /// What these commands answer where a file cannot be opened.
@@ -160,6 +160,7 @@ fn show(args: &BundleFileArgs, ladder: bool) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    let wire = bundle_streams::read(&args.file, args.key.as_deref())?;
     let facts: Vec<_> = facts(&bundle).collect();
     let mut record = CallRecord::default();
     facts.iter().for_each(|(_, fact)| record.apply(fact));
@@ -170,6 +171,7 @@ fn show(args: &BundleFileArgs, ladder: bool) -> anyhow::Result<ExitCode> {
             "sizes": bundle.sizes,
             "bytes": bundle.sizes.total(),
             "record": record,
+            "wire": wire,
             "facts": facts.iter().map(|(_, fact)| fact).collect::<Vec<_>>(),
         });
         print(told);
@@ -182,6 +184,7 @@ fn show(args: &BundleFileArgs, ladder: bool) -> anyhow::Result<ExitCode> {
         let seconds = at.since(opened).as_secs_f64();
         print(format_args!("  {seconds:>9.3}  {}", event(&fact.event)));
     }
+    wire.tell();
     tell_sizes(&bundle.sizes, record.talk_time());
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ mod bench;
 mod bot;
 mod bundle;
 mod bundle_file;
+mod bundle_streams;
 mod bundle_wav;
 mod call;
 mod calls;

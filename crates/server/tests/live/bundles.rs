@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use offhook_engines::websocket::{EchoApplication, echo_application};
 use offhook_journal::Ending;
@@ -13,119 +12,9 @@ use offhook_journal::bundle::{Bundle, Direction, PacketKind};
 use offhook_time::Half;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use crate::common::{Calling, Server, Setup, alone, skip, together, tool, until};
+use crate::common::{Calling, Server, Setup, alone, together, until};
 
 const RECORD: &str = "[bundle]\nrecord = \"on\"\n";
-
-/// A bot that is pressed and talked through its states.
-const KEYS: &str = r#"bot: keys
-start: ask
-turn: { max_turns: 50 }
-no_match: [{ goto: ask }]
-no_input: [{ goto: ask }]
-states:
-  ask:
-    say: Press five to go on, or nine to end this call.
-    listen: { keys: { "5": ask, "9": end } }
-  end: { say: Goodbye., hang_up: true }
-"#;
-
-#[test]
-fn every_recorded_call_is_whole_and_replays_byte_for_byte() {
-    let _turn = together();
-    let bots = tempfile::tempdir().unwrap();
-    std::fs::write(bots.path().join("keys.yaml"), KEYS).unwrap();
-    let (_application, server) = recording(&format!("[bots]\nfolder = \"{}\"\n", bots.path().display()));
-    let echo = "say said.wav\ndtmf 5*\nwait 300ms\nhangup";
-    let pressed = "interrupt after 600ms dtmf 5\ninterrupt after 1s say said.wav\nwait 500ms\ninterrupt after 300ms dtmf 9\nexpect-hangup 20s";
-    let mut calls = Vec::new();
-    for number in 0..28 {
-        let (bot, script) = match number % 7 {
-            0..3 => ("echo", echo),
-            3 => ("bridge", echo),
-            4 => (["bridge-8k-raw", "bridge-16k-raw"][number % 2], echo),
-            5 => ("keys", pressed),
-            _ => ("hello", "wait 12s\nhangup"),
-        };
-        let from = format!("caller-{number}");
-        let call = Calling::to(&server, bot).from(&from).sample("said.wav", "coughs/test/cough-01.wav");
-        let call = if number % 4 == 1 { call.tcp() } else { call };
-        let call = if number % 5 == 1 { call.a_law() } else { call };
-        calls.push((bot, from, call.script(script).start()));
-    }
-    let (mut seconds, mut bytes, mut virtual_time, mut took) = (0.0, 0, 0.0, Duration::ZERO);
-
-    for (bot, from, call) in calls {
-        let ended = call.finish();
-        let path = finished_bundle(&server, &from);
-        let bundle = Bundle::open(File::open(&path).unwrap()).unwrap();
-
-        assert!(bundle.verify().is_sound(), "{bot}: {:?}", bundle.verify());
-        let sent = count(&bundle, PacketKind::Rtp, Direction::Outbound);
-        assert!(sent >= ended.report.received.packets, "{bot}: {sent} {:?}", ended.report.received);
-        assert!(count(&bundle, PacketKind::Rtp, Direction::Inbound) > 40, "{bot}");
-        let began = Instant::now();
-        let report = offhook_replay::verify(&bundle).unwrap();
-        took += began.elapsed();
-        assert!(report.is_equal(), "{bot} {}:\n{report:#?}", path.display());
-        virtual_time += report.lasted.as_secs_f64();
-        seconds += ended.report.duration_ms / 1000.0;
-        bytes += std::fs::metadata(&path).unwrap().len();
-    }
-    eprintln!(
-        "28 calls: {:.0} KiB per call-minute; replayed at {:.0} times real time",
-        bytes as f64 / 1024.0 / (seconds / 60.0),
-        virtual_time / took.as_secs_f64()
-    );
-    assert_eq!(server.metric("offhook_bundle_dropped_total"), Some(0.0));
-    assert_eq!(server.metric("offhook_bundles_failed_total"), Some(0.0));
-    assert!(server.metric("offhook_bundle_packets_total") > Some(4000.0));
-    until("all bundles to be closed", || (server.metric("offhook_bundles_open") == Some(0.0)).then_some(()));
-}
-
-#[test]
-fn wireshark_sees_the_calls_and_streams_that_were() {
-    let _turn = together();
-    let name = "wireshark_sees_the_calls_and_streams_that_were";
-    let Some(tshark) = tool("tshark") else {
-        return skip(name, "tshark is not installed (apt install tshark)");
-    };
-    let server = Setup::new().config(RECORD).start();
-    let script = "wait 3s\nhangup";
-    let udp = Calling::to(&server, "echo").from("by-udp").script(script).start();
-    let tcp = Calling::to(&server, "echo").from("by-tcp").tcp().script(script).start();
-
-    for (from, call) in [("by-udp", udp), ("by-tcp", tcp)] {
-        let ended = call.finish();
-        let path = finished_bundle(&server, from);
-        let read = |arguments: &[&str]| {
-            let output = Command::new(&tshark).arg("-r").arg(&path).args(arguments).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
-
-        let methods = read(&["-Y", "sip.Method", "-T", "fields", "-e", "sip.Method", "-e", "sip.Call-ID"]);
-        let mut lines: Vec<&str> = methods.lines().collect();
-        lines.dedup();
-        let expected: Vec<String> = ["INVITE", "ACK", "BYE"]
-            .iter()
-            .map(|method| format!("{method}\t{}", ended.report.call_id))
-            .collect();
-        assert_eq!(lines, expected, "{from}");
-        let streams = read(&["-q", "-z", "rtp,streams"]);
-        let streams: Vec<&str> = streams.lines().filter(|line| line.contains("g711U")).collect();
-        assert_eq!(streams.len(), 2, "{from}: {streams:?}");
-        assert!(streams.iter().all(|line| line.contains(" 0 (0.0%)")), "{from}: {streams:?}");
-        let bundle = Bundle::open(File::open(&path).unwrap()).unwrap();
-        for direction in [Direction::Inbound, Direction::Outbound] {
-            let packets = count(&bundle, PacketKind::Rtp, direction);
-            let seen = streams.iter().any(|line| line.contains(&format!("  {packets}  ")));
-            assert!(seen, "{from}: {packets} {direction:?}: {streams:?}");
-        }
-        assert_eq!(count(&bundle, PacketKind::Rtp, Direction::Inbound), ended.report.sent.packets);
-        assert_eq!(read(&["-Y", "_ws.malformed || _ws.expert.severity == error"]), "", "{from}");
-    }
-}
 
 #[test]
 fn a_killed_server_leaves_bundles_that_lack_less_than_a_second() {
@@ -249,18 +138,23 @@ fn a_key_that_is_none_stops_the_start_with_its_remedy() {
     assert!(said.contains("bundle.key") && said.contains("64 hexadecimal digits"), "{said}");
 }
 
-fn recording(more: &str) -> (EchoApplication, Server) {
+pub fn recording(more: &str) -> (EchoApplication, Server) {
     let application = echo_application(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
     let url = format!("ws://{}/", application.address());
-    let server = Setup::new().config(&format!("{RECORD}{more}")).arg("--bridge").arg(&url).start();
+    let server = Setup::new().calls(200).config(&format!("{RECORD}{more}")).arg("--bridge").arg(&url).start();
     (application, server)
 }
 
 /// The bundle of the call from this user, once it has its end.
 #[track_caller]
-fn finished_bundle(server: &Server, from: &str) -> PathBuf {
-    let record = server.api.ended_call_from(from);
-    let path = bundle_of_record(server, &record).unwrap();
+pub fn finished_bundle(server: &Server, from: &str) -> PathBuf {
+    finished_bundle_of(server, &server.api.ended_call_from(from))
+}
+
+/// The bundle of the call with this record, once it has its end.
+#[track_caller]
+pub fn finished_bundle_of(server: &Server, record: &serde_json::Value) -> PathBuf {
+    let path = bundle_of_record(server, record).unwrap();
     let is_sealed = |path: &Path| {
         let mut first = [0; 8];
         File::open(path).unwrap().read_exact(&mut first).is_ok()
@@ -289,7 +183,7 @@ fn bundle_of(server: &Server, id: &str) -> Option<PathBuf> {
     .into()
 }
 
-fn count(bundle: &Bundle, kind: PacketKind, direction: Direction) -> u64 {
+pub fn count(bundle: &Bundle, kind: PacketKind, direction: Direction) -> u64 {
     bundle.packets().filter(|packet| direction_of(packet) == (kind, direction)).count() as u64
 }
 

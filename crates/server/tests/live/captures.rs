@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::common::{Server, Setup, alone, program, repository, skip, together, tool, until};
 use crate::made_capture::Recorded;
 use crate::storm::storm;
+use crate::wireshark::Judged;
 
 /// Answers whatever it hears.
 const BOT: &str = r#"
@@ -71,7 +72,7 @@ fn a_capture_of_a_hundred_sipp_calls_is_taken_apart_completely_and_agrees_with_t
         let ours = &stream["statistics"];
         assert_eq!(
             (ours["packets"].as_u64(), ours["lost"].as_i64()),
-            (Some(theirs.packets), Some(theirs.lost)),
+            (Some(theirs.packets as u64), Some(theirs.lost)),
             "{stream}"
         );
         let apart = (ours["worst_jitter_ms"].as_f64().unwrap() - theirs.worst_jitter_ms).abs();
@@ -252,30 +253,12 @@ fn of_server<'a>(told: &'a Value, server: &Server) -> Vec<&'a Value> {
     calls.iter().filter(|call| call["signalling"]["hop"][1] == to.as_str()).collect()
 }
 
-struct Judged {
-    ends: [String; 2],
-    packets: u64,
-    lost: i64,
-    worst_jitter_ms: f64,
-}
-
 /// tshark's table of RTP streams.
 fn tshark_streams(tshark: &Path, file: &Path) -> Vec<Judged> {
     let output = Command::new(tshark).arg("-r").arg(file).args(["-q", "-z", "rtp,streams"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let lines = text.lines().filter(|line| line.contains(" 0x"));
-    let of = |line: &str| {
-        // Start, end, source, port, destination, port, SSRC, payload, packets, lost (share), deltas, jitters.
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let lost = words.iter().position(|word| word.starts_with('('))? - 1;
-        Some(Judged {
-            ends: [format!("{}:{}", words[2], words[3]), format!("{}:{}", words[4], words[5])],
-            packets: words[lost - 1].parse().ok()?,
-            lost: words[lost].parse().ok()?,
-            worst_jitter_ms: words.get(lost + 7)?.parse().ok()?,
-        })
-    };
-    lines.filter_map(of).collect()
+    lines.filter_map(Judged::of).collect()
 }
 
 /// dumpcap on the loopback interface: all of UDP, whole packets.

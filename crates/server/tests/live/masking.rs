@@ -223,7 +223,7 @@ fn loud_pieces(samples: &[i16]) -> Vec<Vec<u8>> {
 }
 
 /// The codes of all keys in the caller's packets (RFC 4733).
-fn keys_of(bundle: &Bundle) -> Vec<u8> {
+pub fn keys_of(bundle: &Bundle) -> Vec<u8> {
     let inbound = bundle
         .packets()
         .filter(|packet| packet.direction == Direction::Inbound && packet.kind == PacketKind::Rtp);
