@@ -1,7 +1,7 @@
 //! A steady load for hours, with set-ups and hang-ups all the time: does anything grow?
 //!
 //! Measured in windows of a minute. Memory, late packets, lateness, set-up time and CPU of the windows are looked at for a
-//! [trend](drift); a raised `stop` ends it at any time with the verdict that there is.
+//! [trend](Trend); a raised `stop` ends it at any time with the verdict that there is.
 
 mod drift;
 mod report;

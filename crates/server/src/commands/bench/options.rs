@@ -108,10 +108,11 @@ mod tests {
 
     fn line(options: &str) -> anyhow::Result<Option<Impairment>> {
         let words = ["offhook", "bench", "latency"].into_iter().chain(options.split_whitespace());
-        match Cli::try_parse_from(words)?.command {
-            Command::Bench { command: BenchCommand::Latency { line, .. } } => Ok(impairment(&line)?),
-            other => panic!("{other:?}"),
-        }
+        let command = Cli::try_parse_from(words)?.command;
+        let Command::Bench { command: BenchCommand::Latency { line, .. } } = command else {
+            panic!("{command:?}")
+        };
+        Ok(impairment(&line)?)
     }
 
     #[test]

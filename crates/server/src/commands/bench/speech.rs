@@ -89,10 +89,9 @@ mod tests {
 
     fn parsed(options: &str) -> Result<BenchCommand, clap::Error> {
         let words = ["offhook", "bench"].into_iter().chain(options.split_whitespace());
-        match Cli::try_parse_from(words)?.command {
-            Command::Bench { command } => Ok(command),
-            other => panic!("{other:?}"),
-        }
+        let parsed = Cli::try_parse_from(words)?.command;
+        let Command::Bench { command } = parsed else { panic!("{parsed:?}") };
+        Ok(command)
     }
 
     #[test]
@@ -100,12 +99,9 @@ mod tests {
         assert!(parsed("turns").is_err());
         assert!(parsed("bargein").is_err());
         assert!(parsed("bargein --noise cough.wav").is_ok());
-        match parsed("bargein sip:a@b --speech a.wav --speech b.wav --at 500,1200.5").unwrap() {
-            BenchCommand::Bargein(args) => {
-                assert_eq!((args.speech.len(), args.at), (2, vec![500.0, 1200.5]));
-            }
-            other => panic!("{other:?}"),
-        }
+        let command = parsed("bargein sip:a@b --speech a.wav --speech b.wav --at 500,1200.5").unwrap();
+        let BenchCommand::Bargein(args) = command else { panic!("{command:?}") };
+        assert_eq!((args.speech.len(), args.at), (2, vec![500.0, 1200.5]));
     }
 
     #[test]
