@@ -1,5 +1,5 @@
 //! Masked states: what is used and what anybody could write down.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 mod common;
 

@@ -380,7 +380,8 @@ mod tests {
         let mut absent = meta(Role::Echo);
         absent.more.clear();
 
-        let told = [later, lacking, absent, earlier].map(|meta| CallHead::from_meta(&meta).unwrap_err().to_string());
+        let told =
+            [later, lacking, absent, earlier].map(|meta| CallHead::from_meta(&meta).unwrap_err().to_string());
 
         assert!(told[0].contains("by a later offhook"), "{}", told[0]);
         assert!(told[3].contains("by an earlier offhook (head version 1"), "{}", told[3]);

@@ -18,7 +18,9 @@ use crate::api::{ApiKey, ApiState, EventHub, Readiness, router};
 use crate::bots::Bots;
 use crate::cli::ServeArgs;
 use crate::config::{Config, RtpRange};
-use crate::control::{self, CALLS_PER_WORKER, ControlConfig, ControlDoor, ControlHandle, SipSockets, ToControl};
+use crate::control::{
+    self, CALLS_PER_WORKER, ControlConfig, ControlDoor, ControlHandle, SipSockets, ToControl,
+};
 use crate::hep::{Hep, HepStats, HepTap};
 use crate::recorder::{Janitor, Recorder, RecorderStats, Retention};
 use crate::speech::{Engines, Missing, RecognizerHandle, spawn_recognizers};
