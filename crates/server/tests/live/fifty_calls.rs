@@ -1,4 +1,4 @@
-//! Sixty calls at once, of every kind, by SIPp and by our own caller: each bundle is whole, does the same again byte for
+//! Nearly sixty calls at once, of every kind, by SIPp and by our own caller: each bundle is whole, does the same again byte for
 //! byte, and is in Wireshark what it is for us.
 
 use std::fs::File;
@@ -126,6 +126,7 @@ fn every_recorded_call_is_whole_and_replays_byte_for_byte() {
     let expected = OURS + 1 + usize::from(understands) + sipp.map_or(0, |_| by_sipp as usize);
     assert_eq!(sum.calls, expected);
     assert!(sum.calls >= 50 || !is_gate(), "{}", sum.calls);
+    assert!(tshark.is_none() || sum.agreement.live > 0, "{:?}", sum.agreement);
     assert!(tshark.is_none() || sum.agreement.lost > 0, "one line loses packets: {:?}", sum.agreement);
     assert_eq!(server.metric("offhook_bundle_dropped_total"), Some(0.0));
     assert_eq!(server.metric("offhook_bundles_failed_total"), Some(0.0));
@@ -138,11 +139,10 @@ fn calls(server: &Server, understands: bool) -> Vec<(&'static str, String, OnThe
     let echo = "say said.wav\nwait 300ms\nhangup";
     let keys = "say said.wav\ndtmf 5*\nwait 300ms\nhangup";
     let pressed = "interrupt after 600ms dtmf 5\ninterrupt after 1s say said.wav\nwait 500ms\ninterrupt after 300ms dtmf 9\nexpect-hangup 30s";
+    // Who speaks with a bot takes longest, begins first and is waited for last.
+    let speaks = understands
+        .then(|| Calling::to(server, "after-sales").from("speaks").audio("person-kal16.wav").start());
     let mut calls = Vec::new();
-    if understands {
-        let call = Calling::to(server, "after-sales").from("speaks").audio("person-kal16.wav").start();
-        calls.push(("after-sales", "speaks".to_owned(), call));
-    }
     let pin = Calling::to(server, "pin").from("keys-a-pin");
     let pin = pin.script("interrupt after 600ms dtmf 4711\nexpect-hangup 40s").start();
     calls.push(("pin", "keys-a-pin".to_owned(), pin));
@@ -172,6 +172,7 @@ fn calls(server: &Server, understands: bool) -> Vec<(&'static str, String, OnThe
         };
         calls.push((bot, from, call.script(script).start()));
     }
+    calls.extend(speaks.map(|call| ("after-sales", "speaks".to_owned(), call)));
     calls
 }
 
