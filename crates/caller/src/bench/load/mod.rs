@@ -6,7 +6,7 @@ mod report;
 pub(in crate::bench) use limits::broken_limit;
 pub use limits::{LoadLimits, Percentile};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
@@ -26,6 +26,12 @@ use crate::mos::MosEstimate;
 use crate::reflector::Reflector;
 use crate::statistics::{Summary, rounded};
 use crate::target::Target;
+
+/// How long a search for the knee waits where a server takes no call at all, as one does that was just overloaded: what
+/// a 503 of ours says in its Retry-After.
+const REST: Duration = Duration::from_secs(5);
+/// How often in one search.
+const RESTS: usize = 12;
 
 /// What `offhook bench load` shall do.
 #[derive(Clone, Debug)]
@@ -205,11 +211,20 @@ pub fn run(options: &LoadOptions, stop: &Stop) -> Result<LoadReport, CallerError
     let before = options.server_pid.and_then(Usage::of);
     let mut steps: Vec<LoadStep> = Vec::new();
     let (mut realtime, mut software) = (true, None);
+    let mut rests = RESTS;
     let mut try_out = |calls: usize, keep_cut: bool| -> Result<Try, CallerError> {
         if stop.is_raised() && !keep_cut {
             return Ok(Try::Stopped);
         }
-        let (step, result) = step(options, &target, calls, before, stop)?;
+        let (step, result) = loop {
+            let (step, result) = step(options, &target, calls, before, stop)?;
+            if step.held > 0 || keep_cut || rests == 0 || stop.is_raised() {
+                break (step, result);
+            }
+            // What was too much a moment ago says nothing about this number.
+            rests -= 1;
+            rest(stop);
+        };
         realtime &= result.realtime;
         software = software.take().or(result.software);
         if stop.is_raised() && !keep_cut {
@@ -257,6 +272,14 @@ pub fn run(options: &LoadOptions, stop: &Stop) -> Result<LoadReport, CallerError
         steps,
         reflector,
     })
+}
+
+/// Lets a server that refuses all calls come to itself.
+fn rest(stop: &Stop) {
+    let until = Instant::now() + REST;
+    while Instant::now() < until && !stop.is_raised() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// The step that the report rests on: the largest that passed, else the last.
