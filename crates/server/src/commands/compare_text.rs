@@ -25,7 +25,8 @@ pub(super) fn print_json(comparison: &Comparison) {
 
 pub(super) fn print_text(comparison: &Comparison, html: Option<&Path>) {
     let Comparison { a, b, totals, calls, not_compared, .. } = comparison;
-    print(format_args!("{} calls: a = {}, b = {}", totals.calls, a.label, b.label));
+    let noun = if totals.calls == 1 { "call" } else { "calls" };
+    print(format_args!("{} {noun}: a = {}, b = {}", totals.calls, a.label, b.label));
     print_counts(totals);
     print(format_args!("\n{:32} {:>28} {:>28}", "", "a", "b"));
     print_sides(&totals.a, &totals.b);
