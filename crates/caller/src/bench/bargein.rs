@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::CallerError;
-use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters, stated_fields};
 use crate::bench::page::{Page, Table, number};
 use crate::bench::plot::Plot;
 use crate::bench::prompt::{self, Prompt, Reaction};
@@ -441,21 +441,7 @@ fn noises(options: &BargeInOptions, result: &TalksResult, prompts: &[Prompt]) ->
 const NOISE_MS: f64 = 20.0;
 
 impl BenchReport for BargeInReport {
-    fn bench(&self) -> &'static str {
-        self.bench
-    }
-
-    fn uri(&self) -> &str {
-        &self.uri
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn method(&self) -> &'static str {
-        self.method
-    }
+    stated_fields!();
 
     fn floor(&self) -> Vec<FloorCheck> {
         floor_of(self.reflector_ms.map(|floor| floor.p99), self.own_lateness_ms.p99)

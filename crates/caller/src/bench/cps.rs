@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::CallerError;
 use crate::bench::Verdict;
-use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters, stated_fields};
 use crate::bench::page::{self, Page, Table, number};
 use crate::bench::plot::Plot;
 use crate::call::Stop;
@@ -186,21 +186,7 @@ fn floor(server: &CpsFigures, reflector: Option<&CpsFigures>, window: usize) -> 
 }
 
 impl BenchReport for CpsReport {
-    fn bench(&self) -> &'static str {
-        self.bench
-    }
-
-    fn uri(&self) -> &str {
-        &self.uri
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn method(&self) -> &'static str {
-        self.method
-    }
+    stated_fields!();
 
     fn floor(&self) -> Vec<FloorCheck> {
         floor(&self.server, self.reflector.as_ref(), self.window)

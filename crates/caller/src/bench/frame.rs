@@ -20,6 +20,28 @@ use crate::machine::Machine;
 /// the same bench against two servers is what a comparison is for.
 pub type Parameters = BTreeMap<&'static str, Value>;
 
+/// What every report states in fields of the same names: bench, URI, machine and method.
+macro_rules! stated_fields {
+    () => {
+        fn bench(&self) -> &'static str {
+            self.bench
+        }
+
+        fn uri(&self) -> &str {
+            &self.uri
+        }
+
+        fn machine(&self) -> &crate::machine::Machine {
+            &self.machine
+        }
+
+        fn method(&self) -> &'static str {
+            self.method
+        }
+    };
+}
+pub(in crate::bench) use stated_fields;
+
 /// What a bench found out, as the frame needs it.
 pub trait BenchReport: Serialize {
     /// `latency`, `load`, …: what stands in the report's field `bench`.

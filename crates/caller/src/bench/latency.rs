@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::CallerError;
-use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters};
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, Parameters, stated_fields};
 use crate::bench::over_time::{DelayWindow, over_time};
 use crate::bench::page::{Page, Table, number};
 use crate::bench::plot::{self, Plot, Whose};
@@ -270,21 +270,7 @@ fn quality(calls: &[Vec<Located>]) -> Option<MosEstimate> {
 }
 
 impl BenchReport for LatencyReport {
-    fn bench(&self) -> &'static str {
-        self.bench
-    }
-
-    fn uri(&self) -> &str {
-        &self.uri
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn method(&self) -> &'static str {
-        self.method
-    }
+    stated_fields!();
 
     fn floor(&self) -> Vec<FloorCheck> {
         let reflector = self.reflector.as_ref().map(|reflector| reflector.added_ms.p99);

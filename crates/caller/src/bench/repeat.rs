@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::CallerError;
 use crate::bench::Verdict;
-use crate::bench::frame::{BenchReport, Figure, FloorCheck};
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, stated_fields};
 use crate::bench::latency::{self, LatencyOptions, LatencyReport};
 use crate::bench::page::{Page, Table, number};
 use crate::bench::plot::{Plot, Whose};
@@ -105,21 +105,7 @@ fn summed_up(last: LatencyReport, each: Vec<LatencyReport>) -> RepeatReport {
 }
 
 impl BenchReport for RepeatReport {
-    fn bench(&self) -> &'static str {
-        self.bench
-    }
-
-    fn uri(&self) -> &str {
-        &self.uri
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn method(&self) -> &'static str {
-        self.method
-    }
+    stated_fields!();
 
     /// The floor of the best run: where that is spoiled, all are.
     fn floor(&self) -> Vec<FloorCheck> {

@@ -1,36 +1,17 @@
 //! What others recorded: `offhook replay` on captures of foreign callers, told and called again.
 
-use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::common::{Server, Setup, alone, program, repository, skip, together, tool, until};
-use crate::made_capture::Recorded;
+use crate::common::{Server, Setup, alone, dumpcap, program, repository, skip, together, tool, until};
+use crate::made_capture::{LISTENER, Recorded};
 use crate::storm::storm;
 use crate::wireshark::Judged;
-
-/// Answers whatever it hears.
-const BOT: &str = r#"
-bot: listener
-start: greet
-turn: { end_of_speech: 800ms, no_input_after: 30s, max_turns: 100 }
-intents: { bye: ["goodbye"] }
-states:
-  greet: { say: "Hello.", goto: one }
-  one:
-    listen: { intents: { bye: two }, keys: { "1": two }, no_match: [{ goto: two }] }
-  two:
-    say: "I see."
-    listen: { intents: { bye: three }, keys: { "1": three }, no_match: [{ goto: three }] }
-  three:
-    say: "Please go on."
-    listen: { intents: { bye: two }, keys: { "1": two }, no_match: [{ goto: two }] }
-"#;
 
 #[test]
 fn a_capture_of_a_hundred_sipp_calls_is_taken_apart_completely_and_agrees_with_tshark() {
@@ -103,7 +84,7 @@ fn a_capture_of_a_hundred_sipp_calls_is_taken_apart_completely_and_agrees_with_t
     // All of them meet a bot, faster than they were: each comes to its end, and its bundle replays.
     let folder = tempfile::tempdir().unwrap();
     let bot = folder.path().join("listener.yaml");
-    std::fs::write(&bot, BOT).unwrap();
+    std::fs::write(&bot, LISTENER).unwrap();
     let (bot, out) = (bot.to_str().unwrap(), folder.path().join("met"));
     let began = Instant::now();
     let met = replay(&file, &["--json", "--bot", bot, "--engine", "none", "-o", out.to_str().unwrap()]);
@@ -228,7 +209,7 @@ fn what_is_no_capture_is_refused_with_the_reason() {
 
 fn listening() -> (Server, tempfile::TempDir) {
     let bots = tempfile::tempdir().unwrap();
-    std::fs::write(bots.path().join("listener.yaml"), BOT).unwrap();
+    std::fs::write(bots.path().join("listener.yaml"), LISTENER).unwrap();
     let config = format!("[bots]\nfolder = \"{}\"\n", bots.path().display());
     (Setup::new().config(&config).start(), bots)
 }
@@ -270,31 +251,9 @@ struct Wire {
 
 impl Wire {
     fn tap() -> Result<Wire, String> {
-        let dumpcap = tool("dumpcap").ok_or("dumpcap is not installed (apt install tshark)")?;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("wire.pcapng");
-        let mut child = Command::new(dumpcap)
-            .args(["-i", "lo", "-B", "64", "-f", "udp", "-w"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("dumpcap cannot be run: {error}"))?;
-        let mut said = String::new();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        loop {
-            let before = said.len();
-            if stderr.read_line(&mut said).unwrap_or(0) == 0 {
-                let _ = child.wait();
-                return Err(format!("dumpcap may not capture here: {}", said.trim()));
-            }
-            if said[before..].starts_with("File:") {
-                break;
-            }
-        }
-        // Whoever is not read is stopped.
-        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        let child = dumpcap(&["-B", "64", "-f", "udp"], &file)?;
         Ok(Wire { child, file, folder: Some(folder) })
     }
 

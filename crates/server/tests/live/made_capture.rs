@@ -12,6 +12,24 @@ const ZERO: u64 = 1_795_251_600 * SECOND;
 const CALLER: &str = "192.0.2.7";
 const CALLEE: &str = "198.51.100.1";
 
+/// A bot for such callers: it answers whatever it hears.
+pub const LISTENER: &str = r#"
+bot: listener
+start: greet
+turn: { end_of_speech: 800ms, no_input_after: 30s, max_turns: 100 }
+intents: { bye: ["goodbye"] }
+states:
+  greet: { say: "Hello.", goto: one }
+  one:
+    listen: { intents: { bye: two }, keys: { "1": two }, no_match: [{ goto: two }] }
+  two:
+    say: "I see."
+    listen: { intents: { bye: three }, keys: { "1": three }, no_match: [{ goto: three }] }
+  three:
+    say: "Please go on."
+    listen: { intents: { bye: two }, keys: { "1": two }, no_match: [{ goto: two }] }
+"#;
+
 /// Calls, all begun within the same second.
 #[derive(Default)]
 pub struct Recorded {

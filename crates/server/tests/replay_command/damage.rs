@@ -4,26 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::made_capture::Recorded;
+use crate::made_capture::{LISTENER, Recorded};
 use crate::{Folder, Ran, is_a_bundle, replay, repository};
-
-/// Answers whatever it hears.
-const BOT: &str = r#"
-bot: listener
-start: greet
-turn: { end_of_speech: 800ms, no_input_after: 30s, max_turns: 100 }
-intents: { bye: ["goodbye"] }
-states:
-  greet: { say: "Hello.", goto: one }
-  one:
-    listen: { intents: { bye: two }, keys: { "1": two }, no_match: [{ goto: two }] }
-  two:
-    say: "I see."
-    listen: { intents: { bye: three }, keys: { "1": three }, no_match: [{ goto: three }] }
-  three:
-    say: "Please go on."
-    listen: { intents: { bye: two }, keys: { "1": two }, no_match: [{ goto: two }] }
-"#;
 
 const CALLS: usize = 4;
 
@@ -50,7 +32,7 @@ fn frames(pcap: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
 }
 
 fn meets(file: &Path, folder: &Folder) -> (Ran, Value) {
-    let bot = folder.file("listener.yaml", BOT).display().to_string();
+    let bot = folder.file("listener.yaml", LISTENER).display().to_string();
     let words = folder.file("words.txt", "caller: goodbye\n".repeat(40)).display().to_string();
     let ran = replay(file, &["--bot", &bot, "--engine", "scripted", "--words", &words, "--json"]);
     let told = ran.json();
@@ -71,7 +53,7 @@ fn every_caller_of_a_capture_meets_the_bot_with_its_losses_and_keys_and_each_bun
     let folder = Folder::new();
     let recorded = recorded();
     let file = folder.file("calls.pcap", recorded.pcap());
-    let bot = folder.file("listener.yaml", BOT).display().to_string();
+    let bot = folder.file("listener.yaml", LISTENER).display().to_string();
     let out = folder.path("met");
     let words = folder.file("words.txt", "caller: goodbye\n".repeat(40)).display().to_string();
 
@@ -191,7 +173,7 @@ fn a_capture_without_calls_says_what_it_was() {
     let file = folder.file("dns.pcap", &head);
 
     let text = replay(&file, &[]);
-    let bot = folder.file("listener.yaml", BOT).display().to_string();
+    let bot = folder.file("listener.yaml", LISTENER).display().to_string();
     let met = replay(&file, &["--bot", &bot, "--engine", "none"]);
 
     assert!(text.out.contains("no calls") && text.out.contains("not used: 1 "), "{text:?}");

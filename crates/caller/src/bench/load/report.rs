@@ -2,27 +2,12 @@
 
 use super::{LoadReport, LoadStep, decisive};
 use crate::bench::floor_of;
-use crate::bench::frame::{BenchReport, Figure, FloorCheck};
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, stated_fields};
 use crate::bench::page::{self, Page, Table, number};
 use crate::bench::plot::{Line, Plot, Whose};
-use crate::machine::Machine;
 
 impl BenchReport for LoadReport {
-    fn bench(&self) -> &'static str {
-        self.bench
-    }
-
-    fn uri(&self) -> &str {
-        &self.uri
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn method(&self) -> &'static str {
-        self.method
-    }
+    stated_fields!();
 
     fn floor(&self) -> Vec<FloorCheck> {
         let own = decisive(&self.steps, self.most_calls).map_or(0.0, |step| step.own_lateness_ms.p99);

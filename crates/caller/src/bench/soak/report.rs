@@ -1,28 +1,13 @@
 //! What a soak says: figures, plots, tables.
 
 use super::{DriftVerdict, FEWEST, MEMORY, SoakReport, SoakWindow, checks};
-use crate::bench::frame::{BenchReport, Figure, FloorCheck};
+use crate::bench::frame::{BenchReport, Figure, FloorCheck, stated_fields};
 use crate::bench::page::{self, Page, Table, number};
 use crate::bench::plot::{Line, Plot, Whose};
-use crate::machine::Machine;
 use crate::statistics::rounded;
 
 impl BenchReport for SoakReport {
-    fn bench(&self) -> &'static str {
-        self.bench
-    }
-
-    fn uri(&self) -> &str {
-        &self.uri
-    }
-
-    fn machine(&self) -> &Machine {
-        &self.machine
-    }
-
-    fn method(&self) -> &'static str {
-        self.method
-    }
+    stated_fields!();
 
     fn floor(&self) -> Vec<FloorCheck> {
         checks(self.reflector.as_ref().map(|step| step.lateness_ms.p99), &self.windows)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -43,35 +43,44 @@ impl RtpStream {
     }
 }
 
+/// dumpcap on the loopback interface, which already captures into `file`; says why where that is not possible here.
+pub fn dumpcap(options: &[&str], file: &Path) -> Result<Child, String> {
+    let program = tool("dumpcap").ok_or("dumpcap is not installed (apt install tshark)")?;
+    let mut child = Command::new(program)
+        .args(["-i", "lo"])
+        .args(options)
+        .arg("-w")
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("dumpcap cannot be run: {error}"))?;
+    let mut said = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    loop {
+        let before = said.len();
+        if stderr.read_line(&mut said).unwrap_or(0) == 0 {
+            let _ = child.wait();
+            return Err(format!("dumpcap may not capture here: {}", said.trim()));
+        }
+        if said[before..].starts_with("File:") {
+            break;
+        }
+    }
+    // Whoever is not read is stopped.
+    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    Ok(child)
+}
+
 impl Capture {
     /// Starts one; says why where that is not possible here.
     pub fn start(server: &Server) -> Result<Capture, String> {
-        let dumpcap = tool("dumpcap").ok_or("dumpcap is not installed (apt install tshark)")?;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("rtp.pcap");
         let (first, last) = server.ports;
         let filter = format!("udp and src portrange {first}-{last}");
-        let mut child = Command::new(dumpcap)
-            .args(["-i", "lo", "-s", "96", "-B", "32", "-P", "-f", &filter, "-w"])
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("dumpcap cannot be run: {error}"))?;
-        let mut said = String::new();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        loop {
-            let before = said.len();
-            if stderr.read_line(&mut said).unwrap_or(0) == 0 {
-                let _ = child.wait();
-                return Err(format!("dumpcap may not capture here: {}", said.trim()));
-            }
-            if said[before..].starts_with("File:") {
-                break;
-            }
-        }
-        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        let child = dumpcap(&["-s", "96", "-B", "32", "-P", "-f", &filter], &file)?;
         Ok(Capture { child, file, first, last, _folder: folder })
     }
 

@@ -19,7 +19,7 @@ mod turn;
 use std::time::{Duration, Instant};
 
 pub use caller::{Calling, OnTheLine};
-pub use capture::Capture;
+pub use capture::{Capture, dumpcap};
 pub use http_sink::{Asked, HttpSink};
 pub use noise::Noise;
 pub use orders::Orders;
